@@ -1,0 +1,83 @@
+//! Everything that one filter leaves for another: the names, and how each value is written.
+//!
+//! Between modules a hand-off is Envoy filter state under `wasm.<name>`; access logs read it as
+//! `%FILTER_STATE(wasm.<name>:PLAIN)%`. Values are JSON or one word, so a log line shows them as they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Handoff;
+use crate::usage::Usage;
+
+/// Who calls: JSON of [`Identity`]. Left by auth at request headers.
+pub const IDENTITY: &str = "tollgate_identity";
+/// What the call used so far: JSON of [`Usage`]. Left by budget from the request's body on, rewritten as chunks pass.
+pub const USAGE: &str = "tollgate_usage";
+/// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
+pub const CACHE: &str = "tollgate_cache";
+
+/// The one identity of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Who pays: budgets, cache partitions and metrics go by it.
+    pub tenant: String,
+    /// Which credential of the tenant was used: the API key's `id` or the JWT's `sub`. Never the credential.
+    pub credential_id: String,
+    /// The tenant's service tier, if its credential names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+}
+
+/// What the cache did with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheStatus {
+    /// Not looked up: the caller or the policy said so.
+    Bypass,
+    /// Answered from the store.
+    Hit,
+    /// Looked up, not found; the answer may be stored.
+    Miss,
+    /// Not looked up, but the fresh answer replaces the stored one.
+    Refresh,
+}
+
+impl CacheStatus {
+    /// The word in `x-gateway-cache`, in the hand-off and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Refresh => "refresh",
+        }
+    }
+}
+
+/// Reads the identity that auth left. `None`: no auth filter runs before.
+pub fn identity(handoff: &dyn Handoff) -> Option<Identity> {
+    serde_json::from_slice(&handoff.get(IDENTITY)?).ok()
+}
+
+/// Leaves the identity.
+pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
+    if let Ok(json) = serde_json::to_vec(identity) {
+        handoff.set(IDENTITY, &json);
+    }
+}
+
+/// Reads the usage record.
+pub fn usage(handoff: &dyn Handoff) -> Option<Usage> {
+    serde_json::from_slice(&handoff.get(USAGE)?).ok()
+}
+
+/// Leaves the usage record as it stands now.
+pub fn set_usage(handoff: &mut dyn Handoff, usage: &Usage) {
+    if let Ok(json) = serde_json::to_vec(usage) {
+        handoff.set(USAGE, &json);
+    }
+}
+
+/// Whether the cache answered this call, so that it cost no tokens.
+pub fn is_cache_hit(handoff: &dyn Handoff) -> bool {
+    handoff.get(CACHE).is_some_and(|status| status == CacheStatus::Hit.as_str().as_bytes())
+}

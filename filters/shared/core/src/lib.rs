@@ -1,0 +1,26 @@
+//! The vocabulary that every Tollgate filter speaks, and the ports through which it meets the world.
+//!
+//! A filter is a decision maker: it is told what happened ([`Stream`]'s phases), asks narrow ports for what it needs
+//! ([`ports`]), and returns what should happen next ([`Flow`]). Time is an argument. So every rule runs natively in a
+//! test, and the same filter runs alone in its own wasm module or beside others in one.
+//!
+//! What is *not* here: proxy-wasm (`tollgate-host` alone knows it) and the bytes of the model APIs (`tollgate-llm`).
+
+pub mod config;
+pub mod duration;
+pub mod filter;
+pub mod handoff;
+pub mod header;
+pub mod metric;
+pub mod ports;
+pub mod refusal;
+pub mod timestamp;
+pub mod usage;
+
+pub use config::ConfigError;
+pub use duration::HumanDuration;
+pub use filter::{Cx, Filter, Flow, Reply, Setup, Stream};
+pub use handoff::Identity;
+pub use refusal::Refusal;
+pub use timestamp::Timestamp;
+pub use usage::{Usage, UsageSource};

@@ -1,0 +1,65 @@
+//! Names of all metrics, and how a labelled series is written into one Envoy stat name.
+//!
+//! Envoy stats have no labels; `stats_config.stats_tags` cuts them out of the name. The form is Istio's
+//! (`label=.=value;.;…name`), so one binary serves Envoy and Istio.
+
+/// Finished calls, by route, model, provider and status.
+pub const REQUESTS: &str = "gateway_requests_total";
+/// Duration of calls in seconds, as the cumulative series of a Prometheus histogram.
+pub const REQUEST_DURATION: &str = "gateway_request_duration_seconds";
+/// Tokens that the provider was paid for, by type.
+pub const TOKENS: &str = "gateway_tokens_total";
+/// Authentication verdicts, by result and reason.
+pub const AUTH: &str = "gateway_auth_total";
+/// Budget decisions, by decision.
+pub const BUDGET: &str = "gateway_budget_total";
+/// Cache outcomes, by result.
+pub const CACHE: &str = "gateway_cache_total";
+/// Always 1; the labels carry filter and version.
+pub const BUILD_INFO: &str = "gateway_build_info";
+
+/// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
+/// match inside `grpc_status`.
+pub const LABELS: &[&str] =
+    &["decision", "filter", "le", "model", "provider", "reason", "result", "route", "status", "type", "version"];
+
+/// The stat name of a series. Characters that would end a label early become `_`.
+pub fn stat_name(name: &str, labels: &[(&str, &str)]) -> String {
+    let mut out =
+        String::with_capacity(labels.iter().map(|(k, v)| k.len() + v.len() + 6).sum::<usize>() + name.len());
+    for (label, value) in labels {
+        out.push_str(label);
+        out.push_str("=.=");
+        out.extend(value.chars().map(|c| if c == ';' || c.is_control() { '_' } else { c }));
+        out.push_str(";.;");
+    }
+    out.push_str(name);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_stand_before_the_name() {
+        assert_eq!(
+            stat_name(REQUESTS, &[("status", "200"), ("model", "gpt-4.1")]),
+            "status=.=200;.;model=.=gpt-4.1;.;gateway_requests_total"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_label() {
+        assert_eq!(stat_name("n", &[("model", "a;.;status=.=b\n")]), "model=.=a_._status=.=b_;.;n");
+    }
+
+    #[test]
+    fn no_label_is_the_tail_of_another() {
+        for label in LABELS {
+            for other in LABELS {
+                assert!(label == other || !other.ends_with(label), "`{label}` matches inside `{other}`");
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The ports: what a filter asks of the proxy, each trait one job.
+//!
+//! Ports never fail loudly. What is missing is `None`, what could not be done is `false`: a filter decides over both.
+
+use std::time::Duration;
+
+/// A header map of the phase at hand. Names are lower case; values are bytes, since clients send what they like.
+pub trait Headers {
+    /// Every header in order, pseudo headers (`:path`) and repeated ones included. Read once, then keep: a call costs
+    /// a copy of the whole map.
+    fn all(&self) -> Vec<(String, Vec<u8>)>;
+    /// Replaces all values of a header by this one.
+    fn set(&mut self, name: &str, value: &[u8]);
+    /// Removes every value of a header.
+    fn remove(&mut self, name: &str);
+}
+
+/// The part of a body that this phase may see.
+pub trait Body {
+    /// Bytes to see, without reading them.
+    fn len(&self) -> usize;
+    /// Whether there is nothing to see.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// A copy of the bytes.
+    fn read(&self) -> Vec<u8>;
+    /// Puts other bytes in their place. `false` where the host no longer takes any.
+    fn replace(&mut self, bytes: &[u8]) -> bool;
+}
+
+/// What one filter leaves for the next: host properties between modules, plain memory inside one module. Clients cannot
+/// reach it. Names stand in [`crate::handoff`].
+pub trait Handoff {
+    /// What was left under a name.
+    fn get(&self, name: &str) -> Option<Vec<u8>>;
+    /// Leaves a value; the newest wins.
+    fn set(&mut self, name: &str, value: &[u8]);
+}
+
+/// A value of the [`SharedStore`] with the version that a later [`Expect::Version`] must name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned {
+    /// The bytes; empty ones count as absent.
+    pub value: Vec<u8>,
+    /// Changes with every write.
+    pub version: u32,
+}
+
+/// What a writer believes to stand in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever stands there is overwritten.
+    Anything,
+    /// The key was never written.
+    Absent,
+    /// Nobody wrote since this version was read.
+    Version(u32),
+}
+
+/// Key-value store shared by all workers of the process. It cannot delete, expire or list, so keys are a fixed set.
+pub trait SharedStore {
+    /// The value under a key.
+    fn get(&self, key: &str) -> Option<Versioned>;
+    /// Writes if the expectation holds. `false`: somebody else was faster, read again.
+    fn put(&self, key: &str, value: &[u8], expect: Expect) -> bool;
+}
+
+/// Counters and gauges. Label values come from closed or capped sets: a series once made is never freed.
+pub trait Meter {
+    /// Adds to a counter; adding 0 does nothing.
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64);
+    /// Sets a gauge.
+    fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64);
+}
+
+/// What the proxy knows of a call (Envoy attributes).
+pub trait Attributes {
+    /// `response.code`: from the response's head on.
+    fn response_code(&self) -> Option<u16>;
+    /// `xds.route_name`
+    fn route_name(&self) -> Option<String>;
+    /// `xds.cluster_name`
+    fn cluster_name(&self) -> Option<String>;
+    /// `request.duration`: in the log phase only.
+    fn duration(&self) -> Option<Duration>;
+}
+
+/// Environment variables of the VM.
+pub trait Environment {
+    /// The variable's value, if it is set.
+    fn var(&self, name: &str) -> Option<String>;
+}

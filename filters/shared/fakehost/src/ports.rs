@@ -1,0 +1,197 @@
+//! The ports of `tollgate_core` over maps and vectors.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tollgate_core::metric::stat_name;
+use tollgate_core::ports::{Attributes, Body, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned};
+
+/// A header map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FakeHeaders(pub Vec<(String, Vec<u8>)>);
+
+impl FakeHeaders {
+    /// From text pairs.
+    pub fn new(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect())
+    }
+
+    /// The first value as text.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    }
+}
+
+impl Headers for FakeHeaders {
+    fn all(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.clone()
+    }
+
+    fn set(&mut self, name: &str, value: &[u8]) {
+        self.remove(name);
+        self.0.push((name.into(), value.to_vec()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| n != name);
+    }
+}
+
+/// What a body phase sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FakeBody(pub Vec<u8>);
+
+impl Body for FakeBody {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn read(&self) -> Vec<u8> {
+        self.0.clone()
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        self.0 = bytes.to_vec();
+        true
+    }
+}
+
+/// Hand-offs of one call.
+#[derive(Clone, Debug, Default)]
+pub struct FakeHandoff(pub BTreeMap<String, Vec<u8>>);
+
+impl Handoff for FakeHandoff {
+    fn get(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.get(name).cloned()
+    }
+
+    fn set(&mut self, name: &str, value: &[u8]) {
+        self.0.insert(name.into(), value.to_vec());
+    }
+}
+
+/// Shared data with Envoy's rules: versions come from one counter, nothing is ever removed. Clones share the data.
+#[derive(Clone, Debug, Default)]
+pub struct FakeStore(Rc<RefCell<StoreState>>);
+
+#[derive(Debug, Default)]
+struct StoreState {
+    values: BTreeMap<String, Versioned>,
+    last_version: u32,
+    refuse_next: u32,
+}
+
+impl FakeStore {
+    /// Lets the next writes with an expectation fail, as if another worker had been faster each time.
+    pub fn refuse_next(&self, writes: u32) {
+        self.0.borrow_mut().refuse_next = writes;
+    }
+
+    /// How many keys were ever written.
+    pub fn keys(&self) -> usize {
+        self.0.borrow().values.len()
+    }
+}
+
+impl SharedStore for FakeStore {
+    fn get(&self, key: &str) -> Option<Versioned> {
+        self.0.borrow().values.get(key).filter(|versioned| !versioned.value.is_empty()).cloned()
+    }
+
+    fn put(&self, key: &str, value: &[u8], expect: Expect) -> bool {
+        let mut state = self.0.borrow_mut();
+        if expect != Expect::Anything && state.refuse_next > 0 {
+            state.refuse_next -= 1;
+            return false;
+        }
+        let current = state.values.get(key).map(|versioned| versioned.version);
+        let holds = match expect {
+            Expect::Anything => true,
+            Expect::Absent => current.is_none(),
+            // A version on a missing key is ignored by Envoy: it creates.
+            Expect::Version(version) => current.is_none_or(|current| current == version),
+        };
+        if holds {
+            state.last_version += 1;
+            let version = state.last_version;
+            state.values.insert(key.into(), Versioned { value: value.to_vec(), version });
+        }
+        holds
+    }
+}
+
+/// Counters and gauges by stat name. Clones share the values.
+#[derive(Clone, Debug, Default)]
+pub struct FakeMeter(Rc<RefCell<BTreeMap<String, u64>>>);
+
+impl FakeMeter {
+    /// The value of one series; 0 if it was never touched.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.0.borrow().get(&stat_name(name, labels)).copied().unwrap_or(0)
+    }
+
+    /// The sum over all series of a metric.
+    pub fn total(&self, name: &str) -> u64 {
+        self.0.borrow().iter().filter(|(stat, _)| stat.rsplit(";.;").next() == Some(name)).map(|(_, v)| v).sum()
+    }
+
+    /// How many series exist.
+    pub fn series(&self) -> usize {
+        self.0.borrow().len()
+    }
+}
+
+impl Meter for FakeMeter {
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64) {
+        if by > 0 {
+            *self.0.borrow_mut().entry(stat_name(name, labels)).or_default() += by;
+        }
+    }
+
+    fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64) {
+        self.0.borrow_mut().insert(stat_name(name, labels), to);
+    }
+}
+
+/// What the proxy knows of a call.
+#[derive(Clone, Debug, Default)]
+pub struct FakeAttributes {
+    /// `response.code`
+    pub response_code: Option<u16>,
+    /// `xds.route_name`
+    pub route_name: Option<String>,
+    /// `xds.cluster_name`
+    pub cluster_name: Option<String>,
+    /// `request.duration`
+    pub duration: Option<Duration>,
+}
+
+impl Attributes for FakeAttributes {
+    fn response_code(&self) -> Option<u16> {
+        self.response_code
+    }
+
+    fn route_name(&self) -> Option<String> {
+        self.route_name.clone()
+    }
+
+    fn cluster_name(&self) -> Option<String> {
+        self.cluster_name.clone()
+    }
+
+    fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+}
+
+/// Environment variables.
+#[derive(Clone, Debug, Default)]
+pub struct FakeEnvironment(pub BTreeMap<String, String>);
+
+impl Environment for FakeEnvironment {
+    fn var(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+}

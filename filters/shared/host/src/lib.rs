@@ -1,0 +1,1 @@
+//! The one crate that names proxy_wasm: phases and ports over hostcalls.

@@ -1,0 +1,1 @@
+//! Black box: a real Envoy, a scripted model provider, real clients.
