@@ -1,4 +1,7 @@
 //! Configuration errors that say where and what instead, and the one way from bytes to a wire type.
+//!
+//! A configuration may hold a secret by mistake: a key where its digest belongs, a key as a field name. serde's errors
+//! repeat such texts, so they are cut out before anybody logs them.
 
 use std::fmt;
 
@@ -28,7 +31,11 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads a wire type (`#[serde(deny_unknown_fields)]`) from a JSON object; an error names the path of the field.
+/// Longest unknown field name that an error repeats. Keys and digests are longer.
+const MAX_SHOWN_NAME: usize = 24;
+
+/// Reads a wire type (`#[serde(deny_unknown_fields)]`) from a JSON object; an error names the path of the field and
+/// repeats nothing of the document but field names.
 pub fn parse<Spec: DeserializeOwned>(bytes: &[u8]) -> Result<Spec, ConfigError> {
     if bytes.trim_ascii().is_empty() {
         return Err(ConfigError::at("", "the configuration is empty: give one JSON object"));
@@ -36,10 +43,37 @@ pub fn parse<Spec: DeserializeOwned>(bytes: &[u8]) -> Result<Spec, ConfigError> 
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let spec = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        ConfigError::at(if path == "." { String::new() } else { path }, error.inner().to_string())
+        let path = if path == "." { String::new() } else { path };
+        without_values(ConfigError::at(path, error.inner().to_string()))
     })?;
     deserializer.end().map_err(|error| ConfigError::at("", format!("more than one JSON value: {error}")))?;
     Ok(spec)
+}
+
+fn without_values(mut error: ConfigError) -> ConfigError {
+    if let Some(shown) = without_string(&error.problem) {
+        error.problem = shown;
+    }
+    let unknown = error.problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, "));
+    if let Some((name, advice)) = unknown
+        && !is_harmless(name)
+    {
+        error.path = error.path.strip_suffix(name).unwrap_or_default().trim_end_matches('.').to_owned();
+        error.problem = format!("unknown field, {advice}");
+    }
+    error
+}
+
+/// serde writes `invalid type: string "…", expected …`; the same without the string.
+fn without_string(problem: &str) -> Option<String> {
+    let (kind, rest) = problem.split_once(": string \"")?;
+    let (_, expected) = rest.rsplit_once("\", expected ")?;
+    kind.starts_with("invalid ").then(|| format!("{kind}: a string, expected {expected}"))
+}
+
+/// Whether a name looks like a mistyped field and not like a key.
+fn is_harmless(name: &str) -> bool {
+    name.len() <= MAX_SHOWN_NAME && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -74,6 +108,14 @@ mod tests {
     fn the_path_of_the_bad_field_is_named() {
         assert!(refused(r#"{"limits":[{"tokens":1},{"tokens":"2"}]}"#).starts_with("limits[1].tokens: invalid type"));
         assert!(refused(r#"{"limits":[{"tokenz":1}]}"#).starts_with("limits[0].tokenz: unknown field `tokenz`"));
+    }
+
+    #[test]
+    fn a_secret_at_the_wrong_place_is_not_repeated() {
+        let error = refused(r#"{"limits":[{"tokens":"tg_secret"}]}"#);
+        assert!(error.starts_with("limits[0].tokens: invalid type: a string, expected u64"), "{error}");
+        let error = refused(r#"{"limits":[{"tg_Secret":1}]}"#);
+        assert!(error.starts_with("limits[0]: unknown field, expected `tokens`"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub const IDENTITY: &str = "tollgate_identity";
 pub const USAGE: &str = "tollgate_usage";
 /// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
 pub const CACHE: &str = "tollgate_cache";
+/// Which filter answered in the provider's stead: its [`crate::Filter::NAME`]. Left by the host with every
+/// [`crate::Flow::Reply`] of the request path, so that a refusal of ours never counts as one of the provider's.
+pub const REPLY: &str = "tollgate_reply";
 
 /// The one identity of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,4 +83,14 @@ pub fn set_usage(handoff: &mut dyn Handoff, usage: &Usage) {
 /// Whether the cache answered this call, so that it cost no tokens.
 pub fn is_cache_hit(handoff: &dyn Handoff) -> bool {
     handoff.get(CACHE).is_some_and(|status| status == CacheStatus::Hit.as_str().as_bytes())
+}
+
+/// Leaves the name of the filter that answered.
+pub fn set_reply(handoff: &mut dyn Handoff, filter: &str) {
+    handoff.set(REPLY, filter.as_bytes());
+}
+
+/// Whether a filter answered on the request path, so that no provider had a say in the answer.
+pub fn is_local_reply(handoff: &dyn Handoff) -> bool {
+    handoff.get(REPLY).is_some_and(|filter| !filter.is_empty())
 }

@@ -20,8 +20,9 @@ pub const BUILD_INFO: &str = "gateway_build_info";
 
 /// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
 /// match inside `grpc_status`.
-pub const LABELS: &[&str] =
-    &["decision", "filter", "le", "model", "provider", "reason", "result", "route", "status", "type", "version"];
+pub const LABELS: &[&str] = &[
+    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "status", "type", "version",
+];
 
 /// The stat name of a series. Characters that would end a label early become `_`.
 pub fn stat_name(name: &str, labels: &[(&str, &str)]) -> String {

@@ -52,7 +52,7 @@ pub struct Versioned {
 pub enum Expect {
     /// Whatever stands there is overwritten.
     Anything,
-    /// The key was never written.
+    /// The key was never written, or stands empty.
     Absent,
     /// Nobody wrote since this version was read.
     Version(u32),

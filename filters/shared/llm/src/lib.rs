@@ -1,1 +1,21 @@
-//! Bytes of the model APIs to values and back: request facts, usage, SSE, error bodies.
+//! Bytes of the model APIs to values and back.
+//!
+//! One place knows the wire formats of OpenAI, Anthropic and Gemini; filters ask it for facts: what a request wants
+//! ([`RequestFacts`], [`ModelScanner`]), what an answer cost ([`UsageMeter`]), how a refusal reads in the caller's
+//! dialect ([`refuse`]). Everything is pure. Answers are fed chunk by chunk, cut anywhere, and no state grows with the
+//! length of a body. It makes no decision, and it keeps nothing of what people wrote.
+
+mod api;
+mod refusal;
+mod request;
+pub mod scan;
+pub mod sse;
+mod usage;
+mod usage_chunk;
+
+pub use api::{Api, Dialect};
+pub use refusal::refuse;
+pub use request::{BadRequest, RequestFacts, force_stream_usage};
+pub use scan::ModelScanner;
+pub use usage::{Framing, UsageMeter};
+pub use usage_chunk::{MAX_HELD, UsageChunkFilter};

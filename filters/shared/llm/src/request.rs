@@ -1,0 +1,110 @@
+//! What a request asks for, read from its path and its whole body.
+//!
+//! A member that decides what the call costs must mean the same here and at the provider. JSON readers differ on a
+//! name that stands twice, and some (Go's) also on its case; so both are refused, instead of guessing which one counts.
+//! Nothing else is checked: what a provider takes is the provider's business.
+
+mod members;
+mod stream_usage;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::api::{Api, gemini_model};
+use members::Members;
+pub use stream_usage::force_stream_usage;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// The endpoint.
+    pub api: Api,
+    /// The model named, in the path (Gemini) or the body.
+    pub model: Option<String>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client itself asked for usage in the stream (`stream_options.include_usage`).
+    pub usage_asked: bool,
+    /// Most tokens that one choice may take; the largest, if it is said under several names.
+    pub max_output: Option<u64>,
+    /// Answers that will be generated, at least 1: `n`, `best_of`, `candidateCount`, times the prompts of a completion.
+    pub choices: u64,
+    /// Bytes of prompt text. Images, audio and files in base64 are left out; a token id counts as 4 bytes.
+    pub text_bytes: u64,
+}
+
+/// Why a request body is refused: one line for the caller, without anything the caller wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest(String);
+
+impl fmt::Display for BadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadRequest {}
+
+impl RequestFacts {
+    /// Reads a whole request body. An error: no JSON object, or a deciding member that is ambiguous or of a wrong type.
+    pub fn parse(path: &[u8], body: &[u8]) -> Result<Self, BadRequest> {
+        let api = Api::of(path);
+        let members = Members::of_body(body)?;
+        let generation = members.object("generationConfig")?;
+        let stream_options = members.object("stream_options")?;
+        let model = match api {
+            Api::GenerateContent | Api::StreamGenerateContent => gemini_model(path),
+            _ => members.text("model")?,
+        };
+        let usage_asked = match &stream_options {
+            Some(options) => options.flag("include_usage")?,
+            None => false,
+        };
+        Ok(Self {
+            api,
+            model,
+            stream: members.flag("stream")? || api == Api::StreamGenerateContent,
+            usage_asked,
+            max_output: max_output(&members, generation.as_ref())?,
+            choices: choices(api, &members, generation.as_ref())?,
+            text_bytes: text::bytes(&members)?,
+        })
+    }
+}
+
+/// Providers take the limit under several names and pick one; the largest is the one that cannot be exceeded.
+fn max_output(members: &Members<'_>, generation: Option<&Members<'_>>) -> Result<Option<u64>, BadRequest> {
+    let limits = [
+        members.count("max_tokens")?,
+        members.count("max_completion_tokens")?,
+        members.count("max_output_tokens")?,
+        generation.map_or(Ok(None), |config| config.count("maxOutputTokens"))?,
+        // Protobuf's JSON takes either spelling.
+        generation.map_or(Ok(None), |config| config.count("max_output_tokens"))?,
+    ];
+    Ok(limits.into_iter().flatten().max())
+}
+
+fn choices(api: Api, members: &Members<'_>, generation: Option<&Members<'_>>) -> Result<u64, BadRequest> {
+    let counts = [
+        members.count("n")?,
+        members.count("best_of")?,
+        generation.map_or(Ok(None), |config| config.count("candidateCount"))?,
+    ];
+    let prompts = if api == Api::Completions { members.raw("prompt").map_or(1, prompts) } else { 1 };
+    Ok(counts.into_iter().flatten().fold(1, u64::max).saturating_mul(prompts))
+}
+
+/// A completion may bring many prompts (texts or lists of token ids); one list of numbers is one prompt.
+fn prompts(prompt: &RawValue) -> u64 {
+    let is_number =
+        |element: &&RawValue| element.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    match serde_json::from_str::<Vec<&RawValue>>(prompt.get()) {
+        Ok(prompts) if !prompts.iter().all(is_number) => prompts.len() as u64,
+        _ => 1,
+    }
+}

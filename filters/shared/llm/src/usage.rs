@@ -1,0 +1,162 @@
+//! What an answer cost, read while it passes: JSON or server-sent events, cut anywhere, in constant memory.
+//!
+//! The provider's figures are taken where it gives any. All of them are cumulative, so the largest of each counts.
+//! Until they are final, the output is estimated from the content that passed (four bytes a token), so that a client
+//! that hangs up is charged for what it received. What each API calls its figures stands in one file a provider.
+//!
+//! It also says whether the answer is whole and came to its natural end, which is what a cache needs to know.
+
+mod anthropic;
+mod gemini;
+mod openai;
+mod responses;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use tollgate_core::Usage;
+
+use crate::api::Api;
+use crate::scan::Scanner;
+use crate::sse::{Item, SseParser};
+use tally::{EventFacts, Reader, Tally};
+
+/// How the answer's body is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One JSON value.
+    Json,
+    /// Server-sent events.
+    Sse,
+}
+
+impl Framing {
+    /// Reads the `content-type` header; parameters are ignored. `None`: a framing that tells no usage.
+    pub fn of(content_type: Option<&[u8]>) -> Option<Self> {
+        let media_type = content_type?.split(|byte| *byte == b';').next()?.trim_ascii();
+        if media_type.eq_ignore_ascii_case(b"application/json") {
+            Some(Self::Json)
+        } else if media_type.eq_ignore_ascii_case(b"text/event-stream") {
+            Some(Self::Sse)
+        } else {
+            None
+        }
+    }
+}
+
+/// OpenAI ends its streams with this instead of JSON.
+const DONE: &[u8] = b"[DONE]";
+
+/// Reads the usage of one answer.
+#[derive(Debug)]
+pub struct UsageMeter {
+    api: Api,
+    framing: Framing,
+    sse: SseParser,
+    scanner: Scanner,
+    tally: Tally,
+    /// Bytes of the current event that matched [`DONE`]; `None` once they differ.
+    done_matched: Option<usize>,
+    finished: bool,
+}
+
+impl UsageMeter {
+    /// Nothing seen yet.
+    pub fn new(api: Api, framing: Framing) -> Self {
+        Self {
+            api,
+            framing,
+            sse: SseParser::new(),
+            scanner: Scanner::new(),
+            tally: Tally::default(),
+            done_matched: Some(0),
+            finished: false,
+        }
+    }
+
+    /// Reads the next bytes of the answer's body.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        match self.framing {
+            Framing::Json => self.scan(bytes),
+            Framing::Sse => self.feed_events(bytes),
+        }
+    }
+
+    /// The body ended. An event without its blank line still counts: the provider said it.
+    pub fn finish(&mut self) {
+        if self.framing == Framing::Sse && self.sse.is_within_event() && !self.finished {
+            self.event_ended();
+        }
+        self.finished = true;
+    }
+
+    /// What the call cost as far as it is known now.
+    ///
+    /// Final figures are marked as reported. Until then the output is the larger of what was reported and what the
+    /// content seen amounts to, and the input is 0 unless the provider already said it.
+    pub fn usage(&self) -> Usage {
+        self.tally.usage(self.api, self.is_reported())
+    }
+
+    /// Whether the provider said what the call cost in the end.
+    pub fn is_reported(&self) -> bool {
+        self.tally.has_usage && (self.tally.is_ended || (self.is_whole_json() && !self.tally.has_error))
+    }
+
+    /// Whether the answer is whole, a success, and ended by itself and not by a limit or a filter.
+    pub fn is_complete(&self) -> bool {
+        let is_whole = match self.framing {
+            Framing::Json => self.is_whole_json(),
+            Framing::Sse if self.is_gemini() => self.finished && self.tally.is_ended && !self.tally.is_broken,
+            Framing::Sse => self.tally.is_terminated && !self.tally.is_broken,
+        };
+        is_whole && self.tally.ended_naturally && !self.tally.ended_otherwise && !self.tally.has_error
+    }
+
+    fn is_whole_json(&self) -> bool {
+        self.framing == Framing::Json && self.scanner.is_whole()
+    }
+
+    fn is_gemini(&self) -> bool {
+        matches!(self.api, Api::GenerateContent | Api::StreamGenerateContent)
+    }
+
+    fn feed_events(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(item) = self.sse.next(&mut rest) {
+            match item {
+                Item::Data(data) => {
+                    self.match_done(data);
+                    self.scan(data);
+                }
+                Item::Event => self.event_ended(),
+                Item::Blank | Item::LateLineFeed => {}
+            }
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8]) {
+        self.scanner.feed(bytes, &mut Reader { api: self.api, tally: &mut self.tally });
+    }
+
+    fn match_done(&mut self, data: &[u8]) {
+        self.done_matched = self.done_matched.and_then(|matched| {
+            let left = DONE.get(matched..)?;
+            left.starts_with(data.trim_ascii_end()).then(|| matched + data.trim_ascii_end().len())
+        });
+    }
+
+    fn event_ended(&mut self) {
+        let is_done = self.done_matched == Some(DONE.len());
+        if is_done {
+            self.tally.is_terminated = true;
+            self.tally.is_ended = true;
+        } else if !self.scanner.is_whole() {
+            self.tally.is_broken = true;
+        }
+        // A whole event has had its say already; what one that was cut announced does not count.
+        self.tally.event = EventFacts::default();
+        self.scanner.reset();
+        self.done_matched = Some(0);
+    }
+}

@@ -1,0 +1,164 @@
+//! What the readers of all providers fill in, and how figures are made of it.
+
+use tollgate_core::{Usage, UsageSource};
+
+use super::{anthropic, gemini, openai, responses};
+use crate::api::Api;
+use crate::scan::{Scalar, Visitor};
+
+/// Bytes of content that count as one token while the provider has not said.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Figures and facts of one answer so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) figures: Figures,
+    /// A usage object ended.
+    pub(super) has_usage: bool,
+    /// Bytes of generated content that passed.
+    pub(super) content_bytes: u64,
+    /// The answer's end was announced (finish reason or terminal event), in an event that is over.
+    pub(super) is_ended: bool,
+    /// The event that ends streams of this API came.
+    pub(super) is_terminated: bool,
+    pub(super) ended_naturally: bool,
+    pub(super) ended_otherwise: bool,
+    pub(super) has_error: bool,
+    /// An event was no JSON.
+    pub(super) is_broken: bool,
+    pub(super) event: EventFacts,
+}
+
+/// What is known of the current event only.
+#[derive(Debug, Default)]
+pub(super) struct EventFacts {
+    /// The answer's end is announced here.
+    pub(super) ends: bool,
+    /// This is the last event of its stream.
+    pub(super) terminates: bool,
+}
+
+/// Tokens as the providers count them.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// Input without the parts that stand in members of their own.
+    pub(super) input: u64,
+    /// Further input, counted apart (Anthropic's cache reads and writes, Gemini's tool results).
+    pub(super) input_apart: [u64; 2],
+    pub(super) output: u64,
+    /// Further output, counted apart (Gemini's thoughts).
+    pub(super) output_apart: u64,
+    pub(super) cached_input: u64,
+    pub(super) cache_write: u64,
+    pub(super) reasoning: u64,
+    /// Input and output, where a provider says it.
+    pub(super) total: u64,
+}
+
+/// Figures are cumulative and some members come again as 0: the largest counts.
+pub(super) fn raise(figure: &mut u64, value: Scalar<'_>) {
+    *figure = (*figure).max(value.count().unwrap_or(0));
+}
+
+impl Tally {
+    /// A finish reason was given; `is_natural`: the model itself chose to end.
+    pub(super) fn finish_reason(&mut self, value: Scalar<'_>, is_natural: impl Fn(&str) -> bool) {
+        match value {
+            Scalar::Null => return,
+            Scalar::Text(Some(reason)) if is_natural(reason) => self.ended_naturally = true,
+            _ => self.ended_otherwise = true,
+        }
+        self.event.ends = true;
+    }
+
+    /// The event (or the whole JSON body) is over.
+    pub(super) fn event_ended(&mut self) {
+        let event = std::mem::take(&mut self.event);
+        self.is_ended |= event.ends || event.terminates;
+        self.is_terminated |= event.terminates;
+    }
+
+    /// The figures as one record.
+    pub(super) fn usage(&self, api: Api, is_final: bool) -> Usage {
+        let figures = &self.figures;
+        let input = figures.input_apart.iter().fold(figures.input, |sum, part| sum.saturating_add(*part));
+        let counted = figures.output.saturating_add(figures.output_apart);
+        // Some providers leave reasoning out of their output and count it in the total alone.
+        let output = if input > 0 { counted.max(figures.total.saturating_sub(input)) } else { counted };
+        let estimated = self.content_bytes.div_ceil(BYTES_PER_TOKEN);
+        Usage {
+            input,
+            output: match api {
+                Api::Embeddings => 0,
+                _ if is_final => output,
+                _ => output.max(estimated),
+            },
+            cached_input: figures.cached_input.min(input),
+            cache_write: figures.cache_write.min(input),
+            reasoning: figures.reasoning,
+            source: if is_final { UsageSource::Reported } else { UsageSource::Estimated },
+        }
+    }
+}
+
+/// Passes what the scanner tells on to the reader of the API.
+pub(super) struct Reader<'a> {
+    pub(super) api: Api,
+    pub(super) tally: &'a mut Tally,
+}
+
+impl Reader<'_> {
+    /// Gemini streams without `alt=sse` are an array of what would have been events.
+    fn relative<'p>(&self, path: &'p str) -> &'p str {
+        match (self.api, path.strip_prefix("[]")) {
+            (Api::GenerateContent | Api::StreamGenerateContent, Some(rest)) => rest.strip_prefix('.').unwrap_or(rest),
+            _ => path,
+        }
+    }
+}
+
+impl Visitor for Reader<'_> {
+    fn text(&mut self, path: &str, bytes: u64) {
+        let path = self.relative(path);
+        let is_content = match self.api {
+            Api::ChatCompletions | Api::Completions => openai::is_content(path),
+            Api::Responses => responses::is_content(path),
+            Api::Messages => anthropic::is_content(path),
+            Api::GenerateContent | Api::StreamGenerateContent => gemini::is_content(path),
+            Api::Embeddings | Api::Other => false,
+        };
+        if is_content {
+            self.tally.content_bytes = self.tally.content_bytes.saturating_add(bytes);
+        }
+    }
+
+    fn scalar(&mut self, path: &str, value: Scalar<'_>) {
+        let path = self.relative(path);
+        if path == "error" && value != Scalar::Null {
+            self.tally.has_error = true;
+        }
+        match self.api {
+            Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::Other => {
+                openai::scalar(self.tally, path, value);
+            }
+            Api::Responses => responses::scalar(self.tally, path, value),
+            Api::Messages => anthropic::scalar(self.tally, path, value),
+            Api::GenerateContent | Api::StreamGenerateContent => gemini::scalar(self.tally, path, value),
+        }
+    }
+
+    fn begin(&mut self, path: &str) {
+        let path = self.relative(path);
+        self.tally.has_error |= matches!(path, "error" | "response.error");
+        // Embeddings know no reason to end: having data is all.
+        self.tally.ended_naturally |= self.api == Api::Embeddings && path == "data";
+    }
+
+    fn end(&mut self, path: &str) {
+        match self.relative(path) {
+            "usage" | "response.usage" | "message.usage" | "usageMetadata" => self.tally.has_usage = true,
+            "" => self.tally.event_ended(),
+            _ => {}
+        }
+    }
+}

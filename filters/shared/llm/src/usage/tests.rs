@@ -1,0 +1,199 @@
+use proptest::prelude::*;
+use tollgate_core::UsageSource;
+
+use super::*;
+
+const APIS: &[Api] = &[
+    Api::ChatCompletions,
+    Api::Completions,
+    Api::Responses,
+    Api::Embeddings,
+    Api::Messages,
+    Api::GenerateContent,
+    Api::StreamGenerateContent,
+    Api::Other,
+];
+
+fn read(api: Api, framing: Framing, body: &str) -> UsageMeter {
+    let mut meter = UsageMeter::new(api, framing);
+    meter.feed(body.as_bytes());
+    meter
+}
+
+#[test]
+fn content_types_are_read_whatever_their_case_and_parameters() {
+    assert_eq!(Framing::of(Some(b"application/json; charset=utf-8")), Some(Framing::Json));
+    assert_eq!(Framing::of(Some(b"Text/Event-Stream;charset=utf-8")), Some(Framing::Sse));
+    for other in [None, Some(&b""[..]), Some(b"text/html"), Some(b"audio/mpeg"), Some(b"\xff\xfe")] {
+        assert_eq!(Framing::of(other), None);
+    }
+}
+
+#[test]
+fn the_estimate_grows_with_the_content_and_is_rounded_up() {
+    let mut meter = UsageMeter::new(Api::ChatCompletions, Framing::Sse);
+    let outputs: Vec<u64> = ["abcd", "e", "fgh", "i"]
+        .iter()
+        .map(|text| {
+            meter.feed(format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n").as_bytes());
+            meter.usage().output
+        })
+        .collect();
+    assert_eq!(outputs, [1, 2, 2, 3]);
+    assert_eq!(meter.usage().source, UsageSource::Estimated);
+}
+
+#[test]
+fn content_counts_before_its_string_ends() {
+    let meter = read(Api::ChatCompletions, Framing::Json, r#"{"choices":[{"message":{"content":"12345678"#);
+    assert_eq!(meter.usage().output, 2);
+}
+
+#[test]
+fn one_choice_cut_short_spoils_the_answer_for_a_cache() {
+    let body = |reason: &str| format!(r#"{{"choices":[{{"finish_reason":"stop"}},{{"finish_reason":"{reason}"}}]}}"#);
+    assert!(read(Api::ChatCompletions, Framing::Json, &body("stop")).is_complete());
+    for reason in ["length", "content_filter", "error", "never heard of"] {
+        assert!(!read(Api::ChatCompletions, Framing::Json, &body(reason)).is_complete(), "{reason}");
+    }
+}
+
+#[test]
+fn a_stream_needs_its_terminal_event() {
+    let finish = "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n";
+    assert!(!read(Api::ChatCompletions, Framing::Sse, finish).is_complete());
+    assert!(read(Api::ChatCompletions, Framing::Sse, &format!("{finish}data: [DONE]\n\n")).is_complete());
+    assert!(!read(Api::ChatCompletions, Framing::Sse, "data: [DONE]\n\n").is_complete());
+    let garbled = format!("data: {{\"choices\":\n\n{finish}data: [DONE]\n\n");
+    assert!(!read(Api::ChatCompletions, Framing::Sse, &garbled).is_complete());
+}
+
+#[test]
+fn a_terminal_event_without_its_blank_line_still_counts_at_the_end() {
+    let mut meter = read(
+        Api::ChatCompletions,
+        Framing::Sse,
+        "data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3}}\n\ndata: [DONE]",
+    );
+    assert!(!meter.is_complete());
+    meter.finish();
+    assert!(meter.is_complete() && meter.is_reported());
+}
+
+#[test]
+fn an_error_is_never_forgotten() {
+    let body = concat!(
+        "data: {\"error\":\"overloaded\"}\n\n",
+        "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+    );
+    assert!(!read(Api::ChatCompletions, Framing::Sse, body).is_complete());
+    let body = body.replace("\"overloaded\"", "null");
+    assert!(read(Api::ChatCompletions, Framing::Sse, &body).is_complete());
+}
+
+#[test]
+fn figures_beyond_reason_saturate() {
+    let max = u64::MAX;
+    let body = format!(
+        r#"{{"usage":{{"input_tokens":{max},"cache_read_input_tokens":{max},"output_tokens":{max}}},"stop_reason":"end_turn"}}"#
+    );
+    let usage = read(Api::Messages, Framing::Json, &body).usage();
+    assert_eq!((usage.input, usage.output, usage.total()), (max, max, max));
+}
+
+#[test]
+fn figures_that_are_no_counts_are_not_taken() {
+    let body = r#"{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":-5,"completion_tokens":"9"}}"#;
+    let usage = read(Api::ChatCompletions, Framing::Json, body).usage();
+    assert_eq!((usage.input, usage.output), (0, 0));
+}
+
+#[test]
+fn what_a_garbled_event_announced_does_not_count() {
+    let body = concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":21,\"output_tokens\":1}}}\n\n",
+        "data: {\"delta\":{\"stop_reason\":\"end_turn\"},\n\n",
+        "data: {\"type\":\"ping\"}\n\n"
+    );
+    assert!(!read(Api::Messages, Framing::Sse, body).is_reported());
+}
+
+#[test]
+fn a_gemini_stream_is_complete_only_when_its_body_ended() {
+    let mut meter =
+        read(Api::StreamGenerateContent, Framing::Sse, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n");
+    assert!(!meter.is_complete());
+    meter.finish();
+    assert!(meter.is_complete());
+}
+
+#[test]
+fn a_later_zero_takes_nothing_back() {
+    let body = concat!(
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":21,\"output_tokens\":1}}}\n\n",
+        "data: {\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"input_tokens\":0,\"output_tokens\":9}}\n\n"
+    );
+    let usage = read(Api::Messages, Framing::Sse, body).usage();
+    assert_eq!((usage.input, usage.output, usage.source), (21, 9, UsageSource::Reported));
+}
+
+#[test]
+fn cached_input_is_known_by_either_name() {
+    for member in [r#""prompt_tokens_details":{"cached_tokens":64}"#, r#""prompt_cache_hit_tokens":64"#] {
+        let body = format!(r#"{{"usage":{{"prompt_tokens":70,"completion_tokens":1,{member}}}}}"#);
+        assert_eq!(read(Api::ChatCompletions, Framing::Json, &body).usage().cached_input, 64);
+    }
+}
+
+/// Eight bytes each, so two tokens.
+#[test]
+fn everything_the_model_wrote_counts_and_nothing_else() {
+    let text = r#""12345678""#;
+    for (api, written, body) in [
+        (Api::ChatCompletions, true, r#"{"choices":[{"message":{"reasoning_content":TEXT"#),
+        (Api::ChatCompletions, true, r#"{"choices":[{"message":{"tool_calls":[{"function":{"arguments":TEXT"#),
+        (Api::ChatCompletions, true, r#"{"choices":[{"delta":{"audio":{"transcript":TEXT"#),
+        (Api::ChatCompletions, false, r#"{"choices":[{"delta":{"audio":{"data":TEXT"#),
+        (Api::ChatCompletions, false, r#"{"choices":[{"logprobs":{"content":[{"token":TEXT"#),
+        (Api::ChatCompletions, false, r#"{"content":TEXT"#),
+        (Api::Completions, true, r#"{"choices":[{"text":TEXT"#),
+        (Api::Responses, true, r#"{"output":[{"content":[{"text":TEXT"#),
+        (Api::Responses, true, r#"{"output":[{"arguments":TEXT"#),
+        (Api::Responses, true, r#"{"delta":TEXT"#),
+        (Api::Responses, false, r#"{"response":{"output":[{"content":[{"text":TEXT"#),
+        (Api::Messages, true, r#"{"content":[{"input":{"any":{"shape":[TEXT"#),
+        (Api::Messages, true, r#"{"delta":{"partial_json":TEXT"#),
+        (Api::Messages, false, r#"{"content":[{"signature":TEXT"#),
+        (Api::GenerateContent, true, r#"{"candidates":[{"content":{"parts":[{"functionCall":{"args":{"any":TEXT"#),
+        (Api::StreamGenerateContent, true, r#"[{"candidates":[{"content":{"parts":[{"text":TEXT"#),
+        (Api::GenerateContent, false, r#"{"candidates":[{"content":{"parts":[{"thoughtSignature":TEXT"#),
+        (Api::Embeddings, false, r#"{"data":[{"embedding":TEXT"#),
+    ] {
+        let output = read(api, Framing::Json, &body.replace("TEXT", text)).usage().output;
+        assert_eq!(output, if written { 2 } else { 0 }, "{body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_survived_and_the_cut_does_not_matter(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            r#"(data: |\{|\}|"usage":|"choices":\[|\]|"delta":|"content":"|"|,|1|\n|error){0,40}"#.prop_map(String::into_bytes),
+        ],
+        api in prop::sample::select(APIS),
+        framing in prop::sample::select(&[Framing::Json, Framing::Sse][..]),
+        piece in 1_usize..9,
+    ) {
+        let (mut whole, mut cut) = (UsageMeter::new(api, framing), UsageMeter::new(api, framing));
+        whole.feed(&bytes);
+        bytes.chunks(piece).for_each(|piece| cut.feed(piece));
+        prop_assert_eq!(whole.usage(), cut.usage());
+        whole.finish();
+        cut.finish();
+        prop_assert_eq!(
+            (whole.usage(), whole.is_complete(), whole.is_reported()),
+            (cut.usage(), cut.is_complete(), cut.is_reported())
+        );
+    }
+}
