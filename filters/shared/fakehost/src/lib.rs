@@ -1,10 +1,12 @@
 //! A proxy in memory: ports that hold state, so that tests assert outcomes and not call sequences.
 //!
-//! [`Proxy`] is what workers share (store, metrics, clock). [`Call`] drives one [`Stream`] through its phases as Envoy
+//! [`Proxy`] is what workers share (store, metrics, clock). [`Call`] drives one `Stream` through its phases as Envoy
 //! would: held request bodies grow, a stream that replied sees none of its own reply, the log phase always comes.
+//! [`abi`] is the same proxy one layer down, for the tests of the host crate alone.
 
 #![allow(clippy::panic, reason = "test support: a broken promise should fail the test here")]
 
+pub mod abi;
 mod call;
 mod ports;
 

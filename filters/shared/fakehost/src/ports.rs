@@ -106,12 +106,12 @@ impl SharedStore for FakeStore {
             state.refuse_next -= 1;
             return false;
         }
-        let current = state.values.get(key).map(|versioned| versioned.version);
+        let current = state.values.get(key);
         let holds = match expect {
             Expect::Anything => true,
-            Expect::Absent => current.is_none(),
+            Expect::Absent => current.is_none_or(|current| current.value.is_empty()),
             // A version on a missing key is ignored by Envoy: it creates.
-            Expect::Version(version) => current.is_none_or(|current| current == version),
+            Expect::Version(version) => current.is_none_or(|current| current.version == version),
         };
         if holds {
             state.last_version += 1;

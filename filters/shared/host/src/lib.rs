@@ -1,1 +1,52 @@
-//! The one crate that names proxy_wasm: phases and ports over hostcalls.
+//! The one crate that names `proxy_wasm`: Envoy's callbacks in, [`tollgate_core::Stream`] phases out.
+//!
+//! ```text
+//! Envoy ── proxy_on_* ──▶ SDK dispatcher ──▶ root, http ──▶ Filter, Stream
+//! Envoy ◀── hostcalls ─── abi ◀────────────── ports ◀─────── what a phase asks for
+//! ```
+//!
+//! - `root`: configuration in, policy or refusal out; one `http` a call
+//! - `http`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
+//! - `ports`: the ports of `tollgate_core` over hostcalls
+//! - `abi`: the hostcalls themselves, the only file that may say `unsafe`
+//! - `wire`: header maps as the ABI writes them
+//!
+//! Of the SDK it uses the dispatcher and the allocator, none of the hostcalls: those panic on a status that they do not
+//! expect and on header bytes that are not UTF-8, and a panic ends every call of the worker. Here both are values.
+//!
+//! It decides nothing about calls. Its one opinion: what cannot be decided is refused, never passed.
+
+mod abi;
+mod http;
+mod ports;
+mod root;
+#[cfg(test)]
+mod testkit;
+mod wire;
+
+/// Makes a module's entry point out of a filter. Call it once in a `cdylib`, for wasm32 only.
+#[macro_export]
+macro_rules! export {
+    ($filter:ty) => {
+        // An anonymous constant, so that the SDK's `_initialize` does not become part of the crate's own interface.
+        const _: () = {
+            $crate::__private::proxy_wasm::main! {{
+                $crate::__private::start::<$filter>();
+            }}
+        };
+    };
+}
+
+/// What [`export!`] expands to. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use proxy_wasm;
+
+    use crate::root::Root;
+
+    /// Registers the filter with the SDK, whose panic hook makes a trap leave its message in Envoy's log.
+    pub fn start<F: tollgate_core::Filter>() {
+        proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+        proxy_wasm::set_root_context(|_| Box::new(Root::<F>::default()));
+    }
+}

@@ -1,0 +1,62 @@
+use proxy_wasm::types::Action;
+use tollgate_fakehost::abi;
+
+use super::*;
+use crate::testkit::Puppet;
+
+fn configure(root: &mut Root<Puppet>, config: &str) -> bool {
+    abi::with(|abi| abi.buffers.insert(7, config.into()));
+    root.on_configure(config.len())
+}
+
+#[test]
+fn a_good_configuration_is_taken_and_the_build_shows() {
+    assert!(configure(&mut Root::default(), "continue"));
+    abi::with(|abi| {
+        assert_eq!(abi.log, []);
+        assert_eq!(abi.metrics[&format!("filter=.=puppet;.;version=.={VERSION};.;gateway_build_info")], 1);
+    });
+}
+
+#[test]
+fn no_plugin_configuration_is_an_empty_one() {
+    assert!(Root::<Puppet>::default().on_configure(0));
+}
+
+#[test]
+fn a_refusal_is_one_line_with_the_path() {
+    assert!(!configure(&mut Root::default(), "bad"));
+    abi::with(|abi| {
+        let line = "tollgate puppet: configuration refused: limits[0].tokens: must be above 0, not below";
+        assert_eq!(abi.log, [(LogLevel::Error as u32, line.into())]);
+        assert!(abi.metrics.is_empty(), "a build that refused does not serve");
+    });
+}
+
+#[test]
+fn a_refused_configuration_leaves_the_old_one_serving() {
+    let mut root = Root::default();
+    assert!(configure(&mut root, "continue"));
+    assert!(!configure(&mut root, "bad"));
+    let mut call = root.create_http_context(2).unwrap();
+    assert_eq!(call.on_http_request_headers(0, true), Action::Continue);
+}
+
+#[test]
+fn a_call_before_any_configuration_is_refused() {
+    let mut call = Root::<Puppet>::default().create_http_context(2).unwrap();
+    assert_eq!(call.on_http_request_headers(0, false), Action::Pause);
+    assert_eq!(call.on_http_request_body(3, true), Action::Pause);
+    assert_eq!(call.on_http_response_headers(0, false), Action::Continue, "its own refusal goes out");
+    call.on_log();
+    abi::with(|abi| {
+        assert_eq!(abi.replies.len(), 1);
+        assert_eq!(abi.replies[0].status, 503);
+        assert_eq!(abi.log.len(), 1);
+    });
+}
+
+#[test]
+fn root_contexts_open_calls() {
+    assert_eq!(Root::<Puppet>::default().get_type(), Some(ContextType::HttpContext));
+}

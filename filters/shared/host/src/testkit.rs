@@ -1,0 +1,106 @@
+//! A filter that does as it is told, and tells what it saw.
+
+use std::rc::Rc;
+
+use tollgate_core::ports::{Body, Headers};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
+use tollgate_fakehost::abi;
+
+/// Its configuration is its order. `wait` and `reply` are answered in every phase, `wait-body` in every body phase;
+/// `hold`, `hold-reply` and `hold-replace` wait for the end of a body and then let go, reply, or put other bytes there;
+/// `hold-changed` puts other bytes there and waits on; `hold-first` lets go in the middle, from four bytes on.
+/// Everything else is Continue.
+pub(crate) struct Puppet {
+    order: String,
+}
+
+impl Puppet {
+    /// The phases that the streams of this thread saw.
+    pub(crate) fn saw() -> Vec<String> {
+        abi::with(|abi| abi.properties.get(&b"saw"[..]).cloned())
+            .map(|saw| String::from_utf8(saw).unwrap().split_terminator(' ').map(Into::into).collect())
+            .unwrap_or_default()
+    }
+}
+
+impl Filter for Puppet {
+    const NAME: &'static str = "puppet";
+    type Stream = PuppetStream;
+
+    fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
+        let order = String::from_utf8_lossy(setup.config).into_owned();
+        if order == "bad" {
+            return Err(ConfigError::at("limits[0].tokens", "must be above 0,\nnot below"));
+        }
+        Ok(Self { order })
+    }
+
+    fn open(self: &Rc<Self>) -> PuppetStream {
+        PuppetStream { order: self.order.clone() }
+    }
+}
+
+pub(crate) struct PuppetStream {
+    order: String,
+}
+
+impl PuppetStream {
+    fn note(cx: &mut Cx<'_>, what: &str) {
+        let mut saw = cx.handoff.get("saw").unwrap_or_default();
+        saw.extend(format!("{what} ").bytes());
+        cx.handoff.set("saw", &saw);
+    }
+
+    fn flow(&self) -> Flow {
+        match self.order.as_str() {
+            "wait" => Flow::Wait,
+            "reply" => Flow::Reply(Reply::json(429, b"{}".to_vec()).with_header("x-model", *b"a\r\nb")),
+            _ => Flow::Continue,
+        }
+    }
+
+    fn body(&self, cx: &mut Cx<'_>, side: &str, body: &mut dyn Body, last: bool) -> Flow {
+        let bytes = String::from_utf8(body.read()).unwrap();
+        Self::note(cx, &format!("{side}:{bytes}{}", if last { ":last" } else { "" }));
+        match self.order.as_str() {
+            "hold" | "hold-reply" | "hold-replace" if !last => Flow::Wait,
+            "hold-first" if bytes.len() < 4 => Flow::Wait,
+            "hold-changed" if !last => {
+                body.replace(b"changed");
+                Flow::Wait
+            }
+            "hold-reply" if last => Flow::Reply(Reply::json(403, b"{}".to_vec())),
+            "hold-replace" => {
+                let replaced = body.replace(b"other");
+                Self::note(cx, &format!("replaced={replaced}"));
+                Flow::Continue
+            }
+            "wait-body" => Flow::Wait,
+            _ => self.flow(),
+        }
+    }
+}
+
+impl Stream for PuppetStream {
+    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+        Self::note(cx, &format!("request:{}", headers.all().len()));
+        self.flow()
+    }
+
+    fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        self.body(cx, "request-body", body, last)
+    }
+
+    fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+        Self::note(cx, &format!("response:{}", headers.all().len()));
+        self.flow()
+    }
+
+    fn on_response_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        self.body(cx, "response-body", body, last)
+    }
+
+    fn on_log(&mut self, cx: &mut Cx<'_>) {
+        Self::note(cx, &format!("log@{}", cx.now.as_nanos()));
+    }
+}
