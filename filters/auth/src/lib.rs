@@ -1,1 +1,31 @@
-//! Who calls: API keys and JWTs, one identity out.
+//! Who calls: API keys and JWTs in, one identity out.
+//!
+//! Everything is decided at request headers, so nothing reaches the provider before the verdict and no body is held:
+//!
+//! 1. [`credential`] takes the one credential out of header bytes, whichever of the four headers it came in;
+//! 2. [`api_key`] looks its SHA-256 digest up; a match is proof, whatever the credential looks like;
+//! 3. what looks like a token goes to [`jwt`]: issuer, algorithm, key, signature, then time, audience and tenant;
+//! 4. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
+//!    behind, or answers 401 in the caller's dialect; [`denial`] is the table of reasons.
+//!
+//! [`config`] turns the JSON object into the policy and refuses whatever would let somebody in by mistake.
+//!
+//! What it does not do: it fetches no keys, keeps no tokens, and does not know models or endpoints. It logs nothing:
+//! credentials and claims must not stand in logs, and the verdict is a metric.
+
+pub mod api_key;
+pub mod config;
+pub mod credential;
+pub mod denial;
+pub mod filter;
+pub mod jwt;
+mod name;
+#[cfg(test)]
+mod testkit;
+
+pub use config::{Policy, Spec};
+pub use denial::Denial;
+pub use filter::AuthFilter;
+
+#[cfg(target_arch = "wasm32")]
+tollgate_host::export!(AuthFilter);

@@ -1,0 +1,62 @@
+//! From the wire form of the configuration to the policy.
+//!
+//! The rule is that nobody gets in by mistake: a filter without any credential, an issuer that would take tokens made
+//! for others, a variable that is not set: each refuses the plugin, with the path of the field and the remedy. Errors
+//! never repeat a value, as it might be a key in the wrong place.
+
+mod issuers;
+mod keys;
+mod source;
+mod spec;
+
+use std::collections::BTreeSet;
+
+use tollgate_core::ports::Environment;
+use tollgate_core::{ConfigError, config};
+
+use crate::api_key::ApiKeys;
+use crate::jwt::Verifier;
+pub use source::Source;
+pub use spec::{ApiKeySpec, IssuerSpec, JwtSpec, Spec};
+
+/// What the filter decides by.
+pub struct Policy {
+    /// API keys.
+    pub api_keys: ApiKeys,
+    /// Issuers of tokens.
+    pub tokens: Verifier,
+    open_paths: BTreeSet<Vec<u8>>,
+}
+
+impl Policy {
+    /// Reads and validates a configuration.
+    pub fn from_json(json: &[u8], env: &dyn Environment) -> Result<Self, ConfigError> {
+        let spec: Spec = config::parse(json)?;
+        let api_keys = spec.api_keys.map_or_else(|| Ok(ApiKeys::default()), |source| keys::read(source, env))?;
+        let tokens = spec.jwt.map_or_else(|| Ok(Verifier::default()), |jwt| issuers::read(jwt, env))?;
+        if api_keys.is_empty() && tokens.is_empty() {
+            let problem = "nobody could get in: give at least one key in `api_keys` or one issuer in `jwt`";
+            return Err(ConfigError::at("", problem));
+        }
+        Ok(Self { api_keys, tokens, open_paths: open_paths(spec.open_paths)? })
+    }
+
+    /// Whether a path needs no credential. Exactly what is configured matches, so no spelling of another path does.
+    pub fn is_open(&self, path: &[u8]) -> bool {
+        let without_query = path.split(|byte| *byte == b'?').next().unwrap_or(path);
+        self.open_paths.contains(without_query)
+    }
+}
+
+fn open_paths(paths: Vec<String>) -> Result<BTreeSet<Vec<u8>>, ConfigError> {
+    match paths.iter().position(|path| !path.starts_with('/') || path.contains(['?', '#', '*'])) {
+        None => Ok(paths.into_iter().map(String::into_bytes).collect()),
+        Some(index) => {
+            let problem = "must be one exact path that begins with `/`, without query or wildcard";
+            Err(ConfigError::at(format!("open_paths[{index}]"), problem))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

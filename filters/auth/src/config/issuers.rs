@@ -1,0 +1,87 @@
+//! Issuers of tokens out of the configuration.
+
+use std::time::Duration;
+
+use tollgate_core::ConfigError;
+use tollgate_core::ports::Environment;
+
+use super::spec::{IssuerSpec, JwtSpec};
+use crate::jwt::{Algorithm, Issuer, Verifier, read_keys};
+
+/// Longest leeway: clocks that differ by more should be mended, and a leaked token lives that much longer.
+const MAX_LEEWAY: Duration = Duration::from_secs(600);
+
+/// Reads all issuers; a name may come once.
+pub(super) fn read(spec: JwtSpec, env: &dyn Environment) -> Result<Verifier, ConfigError> {
+    let mut issuers: Vec<Issuer> = Vec::new();
+    for (index, spec) in spec.issuers.into_iter().enumerate() {
+        let path = format!("jwt.issuers[{index}]");
+        if issuers.iter().any(|earlier| earlier.name == spec.issuer) {
+            return Err(ConfigError::at(format!("{path}.issuer"), "is configured twice: merge the two entries"));
+        }
+        issuers.push(issuer(spec, &path, env)?);
+    }
+    Ok(Verifier::new(issuers))
+}
+
+fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer, ConfigError> {
+    check(&spec).map_err(|(field, problem)| ConfigError::at(format!("{path}.{field}"), problem))?;
+    let algorithms = algorithms(&spec.algorithms, &format!("{path}.algorithms"))?;
+    let jwks_path = format!("{path}.jwks");
+    let mut keys = Vec::new();
+    for part in spec.jwks.read(&jwks_path, env)? {
+        keys.append(&mut read_keys(&part.value, &algorithms, &part.path, part.is_inline)?);
+    }
+    if let Some(bare) = algorithms.iter().find(|algorithm| keys.iter().all(|key| key.algorithm() != **algorithm)) {
+        let problem = format!("holds no key for {}: add one or drop the algorithm", bare.as_str());
+        return Err(ConfigError::at(jwks_path, problem));
+    }
+    Ok(Issuer {
+        name: spec.issuer,
+        audiences: spec.audiences,
+        algorithms,
+        tenant_claim: spec.tenant_claim,
+        tier_claim: spec.tier_claim,
+        leeway: spec.leeway.0,
+        keys,
+    })
+}
+
+fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {
+    if spec.issuer.is_empty() {
+        return Err(("issuer", "must be the `iss` of its tokens"));
+    }
+    if spec.audiences.is_empty() || spec.audiences.iter().any(String::is_empty) {
+        return Err(("audiences", "name at least one, none empty: else tokens made for other services would pass"));
+    }
+    if spec.tenant_claim.is_empty() {
+        return Err(("tenant_claim", "must be the name of a claim"));
+    }
+    if spec.tier_claim.as_ref().is_some_and(String::is_empty) {
+        return Err(("tier_claim", "must be the name of a claim; leave it out if tokens carry no tier"));
+    }
+    if spec.leeway.0 > MAX_LEEWAY {
+        return Err(("leeway", "must be at most 10m"));
+    }
+    Ok(())
+}
+
+fn algorithms(names: &[String], path: &str) -> Result<Vec<Algorithm>, ConfigError> {
+    let mut algorithms = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let algorithm = Algorithm::parse(name).ok_or_else(|| {
+            ConfigError::at(format!("{path}[{index}]"), "not an algorithm of this filter: use HS256, RS256 or ES256")
+        })?;
+        if !algorithms.contains(&algorithm) {
+            algorithms.push(algorithm);
+        }
+    }
+    if algorithms.is_empty() {
+        return Err(ConfigError::at(path, "name at least one of HS256, RS256, ES256"));
+    }
+    if algorithms.len() > 1 && algorithms.contains(&Algorithm::Hs256) {
+        let problem = "HS256 must stand alone: a shared secret beside public keys invites their confusion";
+        return Err(ConfigError::at(path, problem));
+    }
+    Ok(algorithms)
+}

@@ -1,0 +1,74 @@
+//! The configuration as it is written. None of these types is `Debug`: they may hold what must not be printed.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tollgate_core::HumanDuration;
+
+use super::source::Source;
+use crate::jwt::Jwks;
+
+/// The whole document.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// API keys.
+    pub api_keys: Option<Source<Vec<ApiKeySpec>>>,
+    /// Tokens.
+    pub jwt: Option<JwtSpec>,
+    /// Paths that need no credential, compared exactly and without the query.
+    #[serde(default)]
+    pub open_paths: Vec<String>,
+}
+
+/// One API key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeySpec {
+    /// What logs call the key; unique.
+    pub id: String,
+    /// Who pays.
+    pub tenant: String,
+    /// The tenant's service tier.
+    pub tier: Option<String>,
+    /// SHA-256 of the key, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Tokens.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtSpec {
+    /// Who may make them.
+    pub issuers: Vec<IssuerSpec>,
+}
+
+/// One issuer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSpec {
+    /// `iss`, compared exactly.
+    pub issuer: String,
+    /// One of these must stand in `aud`.
+    pub audiences: Vec<String>,
+    /// The only algorithms accepted: HS256 alone, or RS256 and ES256.
+    pub algorithms: Vec<String>,
+    /// The claim that names the tenant; `tenant` unless said otherwise.
+    #[serde(default = "default_tenant_claim")]
+    pub tenant_claim: String,
+    /// The claim that names the tier, if tokens carry one.
+    pub tier_claim: Option<String>,
+    /// By how much clocks may differ; `30s` unless said otherwise, `10m` at most.
+    #[serde(default = "default_leeway")]
+    pub leeway: HumanDuration,
+    /// The keys.
+    pub jwks: Source<Jwks>,
+}
+
+fn default_tenant_claim() -> String {
+    "tenant".into()
+}
+
+fn default_leeway() -> HumanDuration {
+    HumanDuration(Duration::from_secs(30))
+}
