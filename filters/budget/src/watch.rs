@@ -1,0 +1,106 @@
+//! What an answer costs, read as it passes.
+//!
+//! The provider's own figures count as soon as they are seen. Until then, and if the stream is cut before: the input
+//! as it was estimated at admission, and the output that passed. So a client that hangs up is charged what it
+//! received, without draining the provider. Figures no model can reach are capped.
+
+use tollgate_core::Usage;
+use tollgate_llm::{Api, Framing, UsageChunkFilter, UsageMeter};
+
+/// Bytes of text to a token: what English prose averages with the common tokenizers (OpenAI's own rule of thumb).
+pub const BYTES_PER_TOKEN: u64 = 4;
+/// More than any call can use today (the largest context windows are some 10⁷ tokens): a wrong figure from a provider
+/// must not put a tenant in debt for ever.
+const MOST_TOKENS: u64 = 100_000_000;
+
+/// One answer of a provider, passing.
+#[derive(Debug)]
+pub struct Watch {
+    reader: Reader,
+    hide_usage: Option<UsageChunkFilter>,
+    estimated_input: u64,
+}
+
+#[derive(Debug)]
+enum Reader {
+    /// It costs nothing: a filter gave it.
+    Free,
+    /// It can say what it costs.
+    Metered(Box<UsageMeter>),
+    /// It cannot: bytes are counted.
+    Opaque { bytes: u64 },
+}
+
+impl Watch {
+    /// An answer that costs nothing.
+    pub const fn free() -> Self {
+        Self { reader: Reader::Free, hide_usage: None, estimated_input: 0 }
+    }
+
+    /// An answer of the provider. No framing: its bytes are counted.
+    pub fn new(api: Api, framing: Option<Framing>, estimated_input: u64) -> Self {
+        let reader = match framing {
+            Some(framing) => Reader::Metered(Box::new(UsageMeter::new(api, framing))),
+            None => Reader::Opaque { bytes: 0 },
+        };
+        Self { reader, hide_usage: None, estimated_input }
+    }
+
+    /// The same, but the usage chunk that only we asked for is taken out.
+    #[must_use]
+    pub fn hiding_usage(self) -> Self {
+        Self { hide_usage: Some(UsageChunkFilter::new()), ..self }
+    }
+
+    /// Whether it wants to see the body at all.
+    pub const fn reads(&self) -> bool {
+        !matches!(self.reader, Reader::Free) || self.hide_usage.is_some()
+    }
+
+    /// Reads a chunk. `Some`: what goes on in its place.
+    pub fn feed(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
+        match &mut self.reader {
+            Reader::Free => {}
+            Reader::Metered(meter) => {
+                meter.feed(chunk);
+                if last {
+                    meter.finish();
+                }
+            }
+            Reader::Opaque { bytes } => *bytes = bytes.saturating_add(chunk.len() as u64),
+        }
+        let filter = self.hide_usage.as_mut()?;
+        let mut passes = filter.feed(chunk);
+        if last {
+            passes.extend(filter.finish());
+        }
+        (passes != chunk).then_some(passes)
+    }
+
+    /// What the answer cost so far.
+    pub fn usage(&self) -> Usage {
+        let mut usage = match &self.reader {
+            Reader::Free => return Usage::default(),
+            Reader::Metered(meter) if meter.is_reported() => return capped(meter.usage()),
+            Reader::Metered(meter) => meter.usage(),
+            Reader::Opaque { bytes } => Usage { output: bytes.div_ceil(BYTES_PER_TOKEN), ..Usage::default() },
+        };
+        // Anthropic says the input first; others only in the end.
+        if usage.input == 0 {
+            usage.input = self.estimated_input;
+        }
+        capped(usage)
+    }
+}
+
+fn capped(usage: Usage) -> Usage {
+    let cap = |tokens: u64| tokens.min(MOST_TOKENS);
+    Usage {
+        input: cap(usage.input),
+        output: cap(usage.output),
+        cached_input: cap(usage.cached_input),
+        cache_write: cap(usage.cache_write),
+        reasoning: cap(usage.reasoning),
+        source: usage.source,
+    }
+}
