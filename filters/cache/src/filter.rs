@@ -1,0 +1,191 @@
+//! The phases of a call and what the cache decides in each.
+//!
+//! Request head: whose call is it, and what does the caller wish. Request body: wait until it is whole, make the key,
+//! look it up, reply or let it go. Response head: say what was done, start recording. Response body: record, store at
+//! the end. Nothing happens in the log phase: a call that never ended leaves nothing.
+//!
+//! A call that is no model call (another path or method) is not touched, not counted and not marked.
+
+use std::rc::Rc;
+
+use tollgate_core::handoff::{self, CacheStatus};
+use tollgate_core::ports::{Body, Headers};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, header, metric};
+use tollgate_llm::Api;
+
+use crate::config::{CachePolicy, Mode};
+use crate::control::{self, Wish};
+use crate::entry::Entry;
+use crate::key::{Key, KeyBuilder};
+use crate::recorder::Recorder;
+use crate::store;
+
+impl Filter for CachePolicy {
+    const NAME: &'static str = "cache";
+    type Stream = CacheStream;
+
+    fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
+        Self::from_json(setup.config)
+    }
+
+    fn open(self: &Rc<Self>) -> CacheStream {
+        CacheStream { policy: Rc::clone(self), state: State::Outside }
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct CacheStream {
+    policy: Rc<CachePolicy>,
+    state: State,
+}
+
+/// How far the call is.
+#[derive(Debug)]
+enum State {
+    /// No model call, or the cache is off.
+    Outside,
+    /// The body is on its way; with it the key can be made.
+    Asked(Question),
+    /// What the cache did is settled, and whether the answer is wanted.
+    Decided(CacheStatus, Option<Wanted>),
+    /// The answer is passing. Boxed, since it is far larger than the rest and most calls never get here.
+    Recording(Box<Recorder>),
+    /// Nothing more to do.
+    Done,
+}
+
+/// A call that has a key once its body is whole.
+#[derive(Debug)]
+struct Question {
+    api: Api,
+    key: KeyBuilder,
+    /// What to call the outcome if the store does not answer; `Refresh` does not ask it.
+    otherwise: CacheStatus,
+}
+
+/// An answer that is to be stored.
+#[derive(Debug)]
+struct Wanted {
+    api: Api,
+    key: Key,
+}
+
+impl Stream for CacheStream {
+    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+        let head = headers.all();
+        if header::first(&head, header::GATEWAY_CACHE).is_some() {
+            // Between caller and gateway only.
+            headers.remove(header::GATEWAY_CACHE);
+        }
+        let api = Api::of(header::first(&head, ":path").unwrap_or_default());
+        let is_call = api.is_inference() && header::first(&head, ":method") == Some(b"POST");
+        if self.policy.mode == Mode::Off || !is_call {
+            return Flow::Continue;
+        }
+        let otherwise = match control::wish(&head) {
+            Wish::Bypass => return self.decide(cx, CacheStatus::Bypass, None),
+            Wish::Refresh => CacheStatus::Refresh,
+            Wish::Normal => CacheStatus::Miss,
+        };
+        if last {
+            return self.decide(cx, CacheStatus::Bypass, None);
+        }
+        // A compressed answer could not be read here, nor replayed to a caller that cannot read it.
+        headers.remove("accept-encoding");
+        let identity = handoff::identity(cx.handoff);
+        let route = cx.attributes.route_name();
+        let shared = self.policy.shared_between_tenants;
+        let key = KeyBuilder::new(&head, identity.as_ref(), route.as_deref(), shared);
+        self.state = State::Asked(Question { api, key, otherwise });
+        Flow::Continue
+    }
+
+    fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Asked(_) if body.len() > self.policy.max_body_bytes => self.decide(cx, CacheStatus::Bypass, None),
+            State::Asked(question) if last => self.answer(cx, question, &body.read()),
+            State::Asked(question) => {
+                self.state = State::Asked(question);
+                Flow::Wait
+            }
+            other => {
+                self.state = other;
+                Flow::Continue
+            }
+        }
+    }
+
+    fn on_response_headers(&mut self, _: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+        let head = headers.all();
+        for (name, _) in head.iter().filter(|(name, _)| name.starts_with(header::GATEWAY_PREFIX)) {
+            // What stands there speaks for the gateway, so the provider may not write it.
+            headers.remove(name);
+        }
+        let State::Decided(status, wanted) = std::mem::replace(&mut self.state, State::Done) else {
+            return Flow::Continue;
+        };
+        headers.set(header::GATEWAY_CACHE, status.as_str().as_bytes());
+        if let Some(wanted) = wanted.filter(|_| !last)
+            && let Some(recorder) = Recorder::start(&self.policy, wanted.key, wanted.api, &head)
+        {
+            self.state = State::Recording(Box::new(recorder));
+        }
+        Flow::Continue
+    }
+
+    fn on_response_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        let State::Recording(recorder) = &mut self.state else {
+            return Flow::Continue;
+        };
+        let is_kept = recorder.feed(&body.read());
+        if is_kept && !last {
+            return Flow::Continue;
+        }
+        if let State::Recording(recorder) = std::mem::replace(&mut self.state, State::Done)
+            && is_kept
+            && let Some(entry) = recorder.finish(cx.now)
+        {
+            // A store that does not take it costs a later miss, nothing else.
+            store::save(cx.store, self.policy.slots, &entry);
+        }
+        Flow::Continue
+    }
+}
+
+impl CacheStream {
+    /// The whole body is there: look it up.
+    fn answer(&mut self, cx: &mut Cx<'_>, question: Question, body: &[u8]) -> Flow {
+        let Question { api, key, otherwise } = question;
+        let Some(key) = key.finish(body) else {
+            // No JSON, or none that reads the same everywhere. Whether that is an error others say.
+            return self.decide(cx, CacheStatus::Bypass, None);
+        };
+        if otherwise == CacheStatus::Miss
+            && let Some(entry) = store::load(cx.store, self.policy.slots, &key, cx.now)
+        {
+            self.decide(cx, CacheStatus::Hit, None);
+            let age = entry.age(cx.now).as_secs();
+            return Flow::Reply(replay(entry, age));
+        }
+        self.decide(cx, otherwise, Some(Wanted { api, key }))
+    }
+
+    /// Settles what the cache did: counts it and tells the other filters, once a call and before any answer exists.
+    fn decide(&mut self, cx: &mut Cx<'_>, status: CacheStatus, wanted: Option<Wanted>) -> Flow {
+        cx.handoff.set(handoff::CACHE, status.as_str().as_bytes());
+        cx.meter.add(metric::CACHE, &[("result", status.as_str())], 1);
+        self.state = State::Decided(status, wanted);
+        Flow::Continue
+    }
+}
+
+/// The stored answer, as it was given the first time.
+fn replay(entry: Entry, age: u64) -> Reply {
+    Reply { status: 200, headers: vec![("content-type".into(), entry.content_type)], body: entry.body }
+        .with_header(header::GATEWAY_CACHE, CacheStatus::Hit.as_str())
+        .with_header("age", age.to_string())
+}
+
+#[cfg(test)]
+mod tests;
