@@ -1,1 +1,27 @@
 //! What happened: counters and histograms.
+//!
+//! The outermost filter of the chain. It changes nothing: every phase answers Continue, and everything is recorded in
+//! the log phase, the one callback that also comes when the client hangs up. Outermost, because Envoy gives response
+//! phases only to filters that saw the request: further in, it would miss every 401, 429 and cache hit.
+//!
+//! - [`config`]: the closed set of model names and the edges of the histogram.
+//! - [`filter`]: what is remembered of a call, and what is recorded when it ends.
+//! - [`label`]: label values from closed sets; a client cannot make a new series.
+//! - [`tokens`]: one usage record as parts that never overlap.
+//! - [`histogram`]: seconds as cumulative series over integer counters.
+//! - [`catalog`]: every metric of the project in one table, from which `METRICS.md` is written.
+//!
+//! Tokens come from the record that the budget filter hands off. Only where no budget filter runs does this one read
+//! answers itself. It does not read prompts: of a request's body it looks at the top-level `model` alone.
+
+pub mod catalog;
+pub mod config;
+pub mod filter;
+pub mod histogram;
+pub mod label;
+pub mod tokens;
+
+pub use filter::Metrics;
+
+#[cfg(target_arch = "wasm32")]
+tollgate_host::export!(Metrics);
