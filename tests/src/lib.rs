@@ -1,1 +1,21 @@
 //! Black box: a real Envoy, a scripted model provider, real clients.
+//!
+//! This crate knows HTTP, files and Envoy's admin port, and nothing of the inside of a filter: it must pass unchanged
+//! when every filter is written anew. In it:
+//!
+//! - [`provider`]: a model provider that answers like OpenAI, Anthropic and Gemini, and fails when told to;
+//! - [`secrets`]: demo keys and tokens, made at random;
+//! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
+//! - [`envoy`], [`gateway`], [`client`], [`prometheus`]: what a test starts, calls and reads.
+//!
+//! The scripts use the same code through the binaries `scripted-provider` and `tollgate-dev`. What ends in a binary
+//! returns errors; what only tests use may panic, so that a broken set-up is told at once and at the place.
+
+pub mod client;
+pub mod envoy;
+pub mod failure;
+pub mod gateway;
+pub mod prometheus;
+pub mod provider;
+pub mod render;
+pub mod secrets;

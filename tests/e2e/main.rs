@@ -1,0 +1,19 @@
+//! What the gateway promises, held by real Envoys: one file a promise.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "tests fail loudly, and their names say the rule"
+)]
+
+mod auth;
+mod budget;
+mod cache;
+mod chain;
+mod faults;
+mod hosttraps;
+mod metrics;
+mod sdk;
+mod streaming;

@@ -1,0 +1,93 @@
+"""istio/: what is shipped fits Istio's own schema, and is complete.
+
+The schema is Istio's CustomResourceDefinition (crds/, Apache-2.0, source in its first line). A Kubernetes API prunes
+unknown fields silently, so a misspelt one would just not work: here it is refused.
+"""
+import copy
+import json
+import pathlib
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FILTERS = ["auth", "budget", "cache", "metrics"]
+
+
+def strict(schema: dict) -> dict:
+    """The structural schema with unknown fields refused where Kubernetes would prune them."""
+    schema = copy.deepcopy(schema)
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if "properties" in node and not node.get("x-kubernetes-preserve-unknown-fields"):
+            node.setdefault("additionalProperties", False)
+            stack += node["properties"].values()
+        if isinstance(node.get("items"), dict):
+            stack.append(node["items"])
+    return schema
+
+
+def wasm_plugin_schema() -> dict:
+    crd = yaml.safe_load((ROOT / "tests/manifests/crds/wasmplugins.extensions.istio.io.yaml").read_text())
+    schema = strict(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    schema["properties"] |= {"apiVersion": {"const": "extensions.istio.io/v1alpha1"}, "kind": {"const": "WasmPlugin"}, "metadata": {"type": "object"}}
+    return schema
+
+
+def plugin(name: str) -> dict:
+    return yaml.safe_load((ROOT / "istio" / f"{name}.yaml").read_text())
+
+
+def validate(document: dict) -> None:
+    jsonschema.validate(document, wasm_plugin_schema())
+    # The CEL rules of the CRD, by hand.
+    spec = document["spec"]
+    assert spec["url"].split("://")[0] in {"http", "https", "oci", "file"}
+    assert sum(key in spec for key in ("selector", "targetRef", "targetRefs")) <= 1
+    for env in spec.get("vmConfig", {}).get("env", []):
+        assert env.get("valueFrom") != "HOST" or "value" not in env
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_every_plugin_fits_the_crd(name):
+    validate(plugin(name))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda spec: spec.update(phase="FIRST"),
+        lambda spec: spec.update(failStrategy="FAIL_OPENLY"),
+        lambda spec: spec.update(priorty=1),
+        lambda spec: spec.update(url="ftp://registry.example.com/auth"),
+        lambda spec: spec["vmConfig"]["env"][0].update(value="secret"),
+    ],
+)
+def test_a_spoilt_plugin_is_refused(spoil):
+    document = plugin("auth")
+    spoil(document["spec"])
+    with pytest.raises((jsonschema.ValidationError, AssertionError)):
+        validate(document)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_configuration_is_the_one_source(name):
+    source = json.loads((ROOT / "envoy/config" / f"{name}.json").read_text())
+    assert plugin(name)["spec"]["pluginConfig"] == source
+
+
+def test_no_plugin_fails_open():
+    assert {plugin(name)["spec"]["failStrategy"] for name in FILTERS} == {"FAIL_RELOAD"}
+
+
+def test_the_order_is_metrics_auth_budget_cache():
+    phases = ["AUTHN", "AUTHZ", "STATS"]
+    by_order = sorted(FILTERS, key=lambda name: (phases.index(plugin(name)["spec"]["phase"]), -plugin(name)["spec"]["priority"]))
+    assert by_order == ["metrics", "auth", "budget", "cache"]
+
+
+def test_kustomization_lists_every_plugin():
+    listed = yaml.safe_load((ROOT / "istio/kustomization.yaml").read_text())["resources"]
+    assert sorted(listed) == [f"{name}.yaml" for name in FILTERS]

@@ -1,0 +1,232 @@
+//! One real Envoy for a test: free ports, a folder of its own, and an end that a killed test cannot prevent.
+//!
+//! Envoy is the child of a small shell whose standard input is a pipe from here. When the pipe closes, because the
+//! [`Envoy`] is dropped or because this process died in whatever way, the shell ends Envoy and deletes its folder.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a set-up that fails must end the test at once and say why"
+)]
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::render::{Address, Run, render};
+use crate::secrets::Secrets;
+
+/// How long Envoy may take to be ready: it compiles every module on every worker, on machines that do other things.
+const READY: Duration = Duration::from_secs(90);
+/// Times that another admin port is tried when somebody took the free one.
+const TRIES: usize = 3;
+/// Ends Envoy and deletes its folder when standard input closes. A background job would read from /dev/null, hence 3.
+const WATCHDOG: &str = r#"
+exec 3<&0
+dir="$1"; shift
+"$@" 3<&- & pid=$!
+{ cat <&3; kill $pid; for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 $pid || break; sleep 0.2; done; kill -9 $pid; rm -rf "$dir"; } >/dev/null 2>&1 &
+wait $pid
+"#;
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Child,
+    dir: PathBuf,
+    gateway: SocketAddr,
+    metrics: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+}
+
+/// The version in `envoy/versions` that begins with `prefix`, as in `1.40`.
+pub fn version(prefix: &str) -> String {
+    let file = repository().join("envoy/versions");
+    let text = fs::read_to_string(&file).expect("envoy/versions is there");
+    let found = text.lines().find(|line| line.starts_with(prefix));
+    found
+        .unwrap_or_else(|| panic!("envoy/versions lists no {prefix}: name the tests after those it lists"))
+        .to_owned()
+}
+
+/// The Envoy binary of a version, fetched if need be.
+pub fn binary(version: &str) -> PathBuf {
+    let output = Command::new(repository().join("scripts/get-envoy"))
+        .arg(version)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("scripts/get-envoy can be started");
+    assert!(output.status.success(), "scripts/get-envoy {version} failed, see above");
+    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+}
+
+/// The folder of the built modules: `$TOLLGATE_FILTERS`, or where `scripts/build-wasm` puts them.
+pub fn modules() -> PathBuf {
+    let dir = std::env::var_os("TOLLGATE_FILTERS")
+        .map_or_else(|| repository().join("target/filters"), |given| repository().join(given));
+    assert!(dir.join("auth.wasm").is_file(), "no modules in {}: run scripts/build-wasm", dir.display());
+    dir
+}
+
+/// A command that runs Envoy with a configuration and the keys of `secrets`.
+pub fn command(version: &str, config: &Path, secrets: &Secrets) -> Command {
+    let mut command = Command::new(binary(version));
+    command.arg("--config-path").arg(config).current_dir(repository());
+    command.env("TOLLGATE_API_KEYS", secrets.api_keys().expect("secrets were made"));
+    command.env("TOLLGATE_JWKS", secrets.jwks().expect("secrets were made"));
+    command
+}
+
+/// Writes the configuration of a run into `dir`.
+///
+/// # Errors
+/// If the committed one cannot be rendered.
+pub fn configuration(dir: &Path, run: &Run) -> Result<PathBuf, Failure> {
+    let path = dir.join("envoy.yaml");
+    fs::write(&path, render(&repository().join("envoy/envoy.yaml"), run)?).expect("the folder is writable");
+    Ok(path)
+}
+
+impl Envoy {
+    /// Starts Envoy in `dir`, which it deletes in the end, and waits until it serves. Ports in `run` are overwritten.
+    pub async fn start(version: &str, dir: PathBuf, mut run: Run, secrets: &Secrets) -> Self {
+        for _ in 1..TRIES {
+            if let Some(envoy) = Self::try_start(version, &dir, &mut run, secrets).await {
+                return envoy;
+            }
+        }
+        let log = fs::read_to_string(dir.join("envoy.log")).unwrap_or_default();
+        panic!("Envoy {version} did not get ready. The end of its log:\n{}", tail(&log, 40));
+    }
+
+    async fn try_start(version: &str, dir: &Path, run: &mut Run, secrets: &Secrets) -> Option<Self> {
+        // Port 0 lets Envoy choose, which cannot clash; the admin port must be known beforehand, as /metrics leads to it.
+        let admin = free_address().expect("a port is free");
+        (run.listen, run.metrics, run.admin) =
+            (Address::loopback(0), Address::loopback(0), Address::loopback(admin.port()));
+        let config = configuration(dir, run).unwrap_or_else(|failure| panic!("{failure}"));
+        let envoy = command(version, &config, secrets);
+        let log = File::create(dir.join("envoy.log")).expect("the folder is writable");
+        let process = Command::new("sh")
+            .args(["-c", WATCHDOG, "sh"])
+            .arg(dir)
+            .arg(envoy.get_program())
+            .args(envoy.get_args())
+            .args(["--use-dynamic-base-id", "--concurrency", "2", "--log-level", "info"])
+            .args(["--file-flush-interval-msec", "100"])
+            .envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(repository())
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("sh is there");
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut envoy = Self { process, dir: dir.to_owned(), gateway: nowhere, metrics: nowhere, admin };
+        if envoy.is_ready().await {
+            return Some(envoy);
+        }
+        // Kept for the message; the watchdog would delete it.
+        let log = envoy.log();
+        drop(envoy);
+        fs::create_dir_all(dir).expect("the folder is writable");
+        fs::write(dir.join("envoy.log"), log).expect("the folder is writable");
+        None
+    }
+
+    /// Waits until the admin page says that all workers listen, then asks it for the ports.
+    async fn is_ready(&mut self) -> bool {
+        let deadline = Instant::now() + READY;
+        while Instant::now() < deadline {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if !is_ok(&format!("http://{}/ready", self.admin)).await {
+                continue;
+            }
+            // The gateway itself is not asked: a test that counts calls must find none but its own.
+            if let Some((gateway, metrics)) = self.listeners().await {
+                (self.gateway, self.metrics) = (gateway, metrics);
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn listeners(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let page = get(&format!("http://{}/listeners?format=json", self.admin)).await?;
+        let page: Value = serde_json::from_str(&page).ok()?;
+        let address = |name: &str| -> Option<SocketAddr> {
+            let listeners = page.get("listener_statuses")?.as_array()?;
+            let listener =
+                listeners.iter().find(|listener| listener.get("name").and_then(Value::as_str) == Some(name))?;
+            let socket = listener.get("local_address")?.get("socket_address")?;
+            let port = u16::try_from(socket.get("port_value")?.as_u64()?).ok()?;
+            Some(SocketAddr::new(socket.get("address")?.as_str()?.parse().ok()?, port))
+        };
+        Some((address("gateway")?, address("metrics")?))
+    }
+
+    /// Where clients call.
+    pub const fn gateway(&self) -> SocketAddr {
+        self.gateway
+    }
+
+    /// Where Prometheus reads.
+    pub const fn metrics(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// The admin page.
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What Envoy wrote so far, access log included.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.dir.join("envoy.log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _: io::Result<_> = self.process.wait();
+    }
+}
+
+/// The last `lines` lines.
+pub fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<_> = text.lines().collect();
+    all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+}
+
+/// An address on which nothing listens now.
+///
+/// # Errors
+/// If no port is free.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+async fn is_ok(url: &str) -> bool {
+    get(url).await.is_some()
+}
+
+/// The body of a page that answers 2xx.
+async fn get(url: &str) -> Option<String> {
+    let response = crate::client::http().get(url).timeout(Duration::from_secs(5)).send().await.ok()?;
+    response.error_for_status().ok()?.text().await.ok()
+}

@@ -1,0 +1,65 @@
+//! What a request tells the provider to do, by headers of its own.
+//!
+//! | header | effect |
+//! |---|---|
+//! | `x-provider-delay-ms: N` | waits before the head of the answer |
+//! | `x-provider-chunk-delay-ms: N` | waits before each event of a stream |
+//! | `x-provider-status: CODE` | answers with this status and an error body of the dialect |
+//! | `x-provider-retry-after: SECONDS` | adds `retry-after` to that error |
+//! | `x-provider-cut-after: N` | breaks the connection after N events of a stream or N bytes of a body |
+//! | `x-provider-reset: 1` | resets the connection instead of answering |
+//! | `x-provider-words: N` | answers with N words |
+//! | `x-provider-no-usage: 1` | leaves the token counts out |
+//!
+//! Values that are no number are ignored, and numbers are capped: nothing told here can hang a test for long.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+
+/// Longest wait: 60 s.
+const MAX_DELAY_MS: u64 = 60_000;
+/// Longest answer, in words.
+const MAX_WORDS: u64 = 20_000;
+
+/// The instructions of one request.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// Wait before the head.
+    pub delay: Duration,
+    /// Wait before each event.
+    pub chunk_delay: Duration,
+    /// Error to answer with.
+    pub status: Option<StatusCode>,
+    /// Seconds for `retry-after`, with `status` only.
+    pub retry_after: Option<u64>,
+    /// Events or bytes until the connection breaks.
+    pub cut_after: Option<usize>,
+    /// Reset the connection before the head.
+    pub reset: bool,
+    /// Length of the answer.
+    pub words: Option<usize>,
+    /// Leave the token counts out.
+    pub no_usage: bool,
+}
+
+impl Script {
+    /// Reads the instructions.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let millis = |name| Duration::from_millis(number(name).unwrap_or(0).min(MAX_DELAY_MS));
+        let size = |name, most: u64| number(name).map(|n| usize::try_from(n.min(most)).unwrap_or(usize::MAX));
+        Self {
+            delay: millis("x-provider-delay-ms"),
+            chunk_delay: millis("x-provider-chunk-delay-ms"),
+            status: number("x-provider-status")
+                .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok())
+                .filter(|status| status.as_u16() >= 400),
+            retry_after: number("x-provider-retry-after"),
+            cut_after: size("x-provider-cut-after", u64::MAX),
+            reset: number("x-provider-reset") == Some(1),
+            words: size("x-provider-words", MAX_WORDS),
+            no_usage: number("x-provider-no-usage") == Some(1),
+        }
+    }
+}

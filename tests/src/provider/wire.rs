@@ -1,0 +1,135 @@
+//! From an answer to bytes on the connection: one JSON body or a stream of frames, told to be slow or to break.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use futures_util::stream;
+use serde_json::Value;
+
+use super::script::Script;
+
+/// Bytes of an answer.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// One JSON body, with its length.
+    Json(Value),
+    /// Frames of a stream, sent one by one.
+    Stream { content_type: &'static str, frames: Vec<Bytes> },
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Payload,
+}
+
+impl Reply {
+    /// 200 with JSON.
+    pub(super) fn json(body: Value) -> Self {
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), payload: Payload::Json(body) }
+    }
+
+    /// 200 with server-sent events.
+    pub(super) fn events(frames: Vec<Bytes>) -> Self {
+        Self::stream("text/event-stream; charset=utf-8", frames)
+    }
+
+    /// 200 with frames of another type.
+    pub(super) fn stream(content_type: &'static str, frames: Vec<Bytes>) -> Self {
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), payload: Payload::Stream { content_type, frames } }
+    }
+
+    /// The same with another status.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with one header more.
+    pub(super) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// The answer as `script` wants it sent.
+    pub(super) fn send(self, script: &Script) -> Response<Body> {
+        let mut headers = self.headers;
+        let body = match self.payload {
+            Payload::Json(value) => {
+                let whole = Bytes::from(value.to_string());
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
+                match script.cut_after {
+                    Some(at) if at < whole.len() => broken(vec![whole.slice(..at)], Duration::ZERO),
+                    _ => Body::from(whole),
+                }
+            }
+            Payload::Stream { content_type, mut frames } => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                match script.cut_after {
+                    Some(at) if at < frames.len() => {
+                        frames.truncate(at);
+                        broken(frames, script.chunk_delay)
+                    }
+                    _ => Body::from_stream(stream::unfold((frames.into_iter(), script.chunk_delay), next_frame)),
+                }
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+type Rest = (std::vec::IntoIter<Bytes>, Duration);
+
+async fn next_frame((mut frames, delay): Rest) -> Option<(Result<Bytes, Infallible>, Rest)> {
+    let frame = frames.next()?;
+    pause(delay).await;
+    Some((Ok(frame), (frames, delay)))
+}
+
+/// Sends `frames`, then breaks the connection.
+fn broken(frames: Vec<Bytes>, delay: Duration) -> Body {
+    Body::from_stream(stream::unfold(Some(frames.into_iter()), move |left| async move {
+        let mut frames = left?;
+        match frames.next() {
+            Some(frame) => {
+                pause(delay).await;
+                Some((Ok(frame), Some(frames)))
+            }
+            None => {
+                // Long enough for what was sent to leave: the server drops its buffer when a body fails.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Err(io::Error::from(io::ErrorKind::ConnectionAborted)), None))
+            }
+        }
+    }))
+}
+
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// One server-sent event with data only.
+pub(super) fn data(value: &Value) -> Bytes {
+    Bytes::from(format!("data: {value}\n\n"))
+}
+
+/// One server-sent event named as its `type` field says.
+pub(super) fn named(value: &Value) -> Bytes {
+    let name = value.get("type").and_then(Value::as_str).unwrap_or_default();
+    Bytes::from(format!("event: {name}\ndata: {value}\n\n"))
+}

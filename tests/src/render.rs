@@ -1,0 +1,136 @@
+//! `envoy/envoy.yaml` with the addresses, files and secrets of one run.
+//!
+//! The committed file stays the one thing to read: it is valid as it is, and only what a run must choose is put in its
+//! place here, found by the names of listeners, clusters and filters. What is missing is named, never guessed.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_norway::{Mapping, Value};
+
+use crate::failure::{Failure, OrFail as _};
+use parts::{chain, named, set_address, walk};
+pub use upstream::Upstream;
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Name or IP address, without brackets.
+    pub host: String,
+    /// Port; 0 takes a free one where something listens.
+    pub port: u16,
+}
+
+impl std::str::FromStr for Address {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        match parsed {
+            Some((host, port)) if !host.is_empty() => {
+                Ok(Self { host: host.trim_start_matches('[').trim_end_matches(']').to_owned(), port })
+            }
+            _ => Err(Failure::new(format_args!("`{text}` is no address"), "write HOST:PORT")),
+        }
+    }
+}
+
+impl Address {
+    /// A port of the loopback address.
+    pub fn loopback(port: u16) -> Self {
+        Self { host: "127.0.0.1".into(), port }
+    }
+}
+
+/// What a run chooses.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Where clients call.
+    pub listen: Address,
+    /// Envoy's admin page.
+    pub admin: Address,
+    /// Where Prometheus reads.
+    pub metrics: Address,
+    /// Folder of the wasm modules.
+    pub filters: PathBuf,
+    /// The model provider.
+    pub upstream: Upstream,
+    /// Folder of the secrets.
+    pub secrets: PathBuf,
+    /// Configurations that replace those of the file, by the filter's name (`tollgate.budget`).
+    pub configurations: BTreeMap<String, String>,
+    /// HTTP filters to leave out, by name.
+    pub without: BTreeSet<String>,
+}
+
+/// Reads the file at `input` and gives its text for this run.
+///
+/// # Errors
+/// If the file cannot be read or lacks something that the run must set.
+pub fn render(input: &Path, run: &Run) -> Result<String, Failure> {
+    let remedy = "give Tollgate's envoy.yaml with --input";
+    let text = std::fs::read_to_string(input).or_fail(format_args!("cannot read {}", input.display()), remedy)?;
+    render_text(&text, run)
+}
+
+fn render_text(text: &str, run: &Run) -> Result<String, Failure> {
+    let mut root: Value = serde_norway::from_str(text).or_fail("envoy.yaml is no YAML", "mend it at that place")?;
+    let admin = root.get_mut("admin").ok_or_else(|| missing("admin"))?;
+    set_address(admin, &run.admin, "admin")?;
+    let resources = root.get_mut("static_resources").ok_or_else(|| missing("static_resources"))?;
+    for (name, address) in [("gateway", &run.listen), ("metrics", &run.metrics)] {
+        set_address(named(resources, "listeners", name)?, address, name)?;
+    }
+    // What /metrics shows comes from the admin page.
+    let admin = named(resources, "clusters", "admin")?;
+    let endpoint = upstream::endpoint(admin, "admin")?;
+    set_address(endpoint, &run.admin, "admin's endpoint")?;
+    let provider = named(resources, "clusters", "provider")?;
+    run.upstream.set_cluster(provider)?;
+    let gateway = named(resources, "listeners", "gateway")?;
+    run.upstream.set_routes(gateway);
+    set_filters(gateway, run)?;
+    walk(&mut root, &mut |fields| set_files(fields, run));
+    serde_norway::to_string(&root).or_fail("cannot write YAML", "report this as a bug")
+}
+
+/// Leaves filters out and replaces configurations; a name that the file does not have is an error.
+fn set_filters(gateway: &mut Value, run: &Run) -> Result<(), Failure> {
+    let chain = chain(gateway)?;
+    let name_of = |filter: &Value| filter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let names: BTreeSet<_> = chain.iter().map(name_of).collect();
+    if let Some(unknown) = run.without.iter().chain(run.configurations.keys()).find(|name| !names.contains(*name)) {
+        return Err(missing(format_args!("HTTP filter `{unknown}`")));
+    }
+    chain.retain(|filter| !run.without.contains(&name_of(filter)));
+    for filter in chain {
+        let name = name_of(filter);
+        let Some(configuration) = run.configurations.get(&name) else { continue };
+        let value = filter
+            .get_mut("typed_config")
+            .and_then(|typed| typed.get_mut("config")?.get_mut("configuration")?.get_mut("value"))
+            .ok_or_else(|| missing(format_args!("configuration.value in {name}")))?;
+        *value = Value::from(configuration.as_str());
+    }
+    Ok(())
+}
+
+/// Wasm modules and secret files lie elsewhere under the same names.
+fn set_files(fields: &mut Mapping, run: &Run) {
+    for (key, dir, suffix) in [("filename", &run.filters, ".wasm"), ("path", &run.secrets, ".yaml")] {
+        let Some(value) = fields.get_mut(key) else { continue };
+        let file = value.as_str().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
+        if let Some(name) = file.filter(|name| name.ends_with(suffix)) {
+            *value = Value::from(dir.join(name).to_string_lossy().into_owned());
+        }
+    }
+}
+
+fn missing(what: impl std::fmt::Display) -> Failure {
+    Failure::new(format_args!("envoy.yaml has no {what}"), "restore it from the committed envoy/envoy.yaml")
+}
