@@ -1,0 +1,91 @@
+# Images for machines that reach no image registry: the same names, made of the programs that other sources have.
+#
+# A stand-in is one program of this machine, the libraries it loads and nothing else, imported as an image. It shows that
+# the Dockerfile and the compose file work with that program; that the published image behaves alike is taken on trust.
+# The label `tollgate.stand-in` holds the program's digest, so that an unchanged one is not imported again, and a later
+# run that reaches a registry replaces it.
+# shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+standin_label=tollgate.stand-in
+registry_answers=1
+
+# provide_image IMAGE MAKE: pulls the image, or calls MAKE to make its stand-in.
+provide_image() {
+  local image="$1" make="$2" digest
+  if digest="$(standin_digest "$image")" && [ -z "$digest" ]; then
+    return
+  fi
+  # One refusal is enough: a closed network may take its time for each.
+  if [ -n "$registry_answers" ]; then
+    say "pulling $image"
+    timeout 300 docker pull --quiet "$image" >/dev/null 2>&1 && return
+    say "no image registry gives it: stand-ins it is"
+    registry_answers=
+  fi
+  "$make" "$image" || die "$image cannot be pulled, and its stand-in cannot be made: see above"
+}
+
+# standin_digest IMAGE: prints the digest of a stand-in, nothing for a real image; fails if there is no such image.
+standin_digest() { docker image inspect --format "{{with .Config.Labels}}{{index . \"$standin_label\"}}{{end}}" "$1" 2>/dev/null; }
+
+# import_standin IMAGE PROGRAM AT ENTRY_POINT [MORE PROGRAMS]: PROGRAM at path AT.
+import_standin() {
+  local image="$1" program="$2" at="$3" digest tree more
+  shift 3
+  digest="$(sha256sum "$program" | cut -d' ' -f1)"
+  say "stand-in: $image holds $program"
+  [ "$(standin_digest "$image")" != "$digest" ] || return 0
+  tree="$(mktemp -d)"
+  # Its programs run as other users, whatever this user's umask and mktemp want.
+  umask 022
+  chmod 755 "$tree"
+  lay "$tree" "$program" "$at"
+  for more in "$@"; do lay "$tree" "$more" "$more"; done
+  install -D -m 644 /dev/stdin "$tree/etc/passwd" <<<$'root:x:0:0::/:\nenvoy:x:101:101::/:\nnobody:x:65534:65534::/:'
+  install -D -m 644 /dev/stdin "$tree/etc/nsswitch.conf" <<<'hosts: files dns'
+  [ ! -f /etc/ssl/certs/ca-certificates.crt ] ||
+    install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/ca-certificates.crt"
+  install -d -m 1777 "$tree/tmp"
+  tar -C "$tree" --owner=0 --group=0 --numeric-owner -c . |
+    docker import --change "LABEL $standin_label=$digest" --change "ENTRYPOINT [\"$at\"]" - "$image" >/dev/null
+  rm -rf "$tree"
+}
+
+# lay TREE PROGRAM AT: copies a program and the libraries it loads.
+lay() {
+  local tree="$1" program="$2" at="$3" library
+  install -D -m 755 "$program" "$tree$at"
+  # A static program has none, and ldd says so by failing.
+  { ldd "$program" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
+    install -D -m 755 "$library" "$tree$library"
+  done
+}
+
+# The health check of envoy/Dockerfile runs in bash.
+standin_envoy() { import_standin "$1" "$("$root/scripts/get-envoy" "${1##*:v}")" /usr/local/bin/envoy /bin/bash; }
+
+# Debian's Prometheus is older than the image's; it reads the same configuration and answers the same queries.
+standin_prometheus() {
+  local program cache="$root/.cache/prometheus"
+  if ! program="$(command -v prometheus)"; then
+    program="$cache/usr/bin/prometheus"
+    [ -x "$program" ] || fetch_prometheus "$cache" || return 1
+  fi
+  import_standin "$1" "$program" /bin/prometheus
+}
+
+# fetch_prometheus INTO: unpacks Debian's package there; nothing is installed.
+fetch_prometheus() {
+  command -v apt-get >/dev/null 2>&1 || { say "install prometheus"; return 1; }
+  say "fetching Debian's prometheus"
+  mkdir -p "$1"
+  (
+    cd "$1"
+    apt-get download -qq prometheus >/dev/null 2>&1 || { as_root apt-get update -qq && apt-get download -qq prometheus; } >/dev/null
+    dpkg-deb -x prometheus_*.deb .
+    rm -f prometheus_*.deb
+  ) || { say "apt-get cannot fetch prometheus: install it"; return 1; }
+}
+
+standin_provider() { import_standin "$1" "${CARGO_TARGET_DIR:-$root/target}/debug/scripted-provider" /usr/local/bin/scripted-provider; }
