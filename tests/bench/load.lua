@@ -1,0 +1,29 @@
+-- wrk script: chat calls, each with a prompt of its own (miss) or all alike (hit); prints figures as one JSON line.
+-- Arguments: credential, "json" or "sse", "miss" or "hit".
+local count = 0
+
+function init(args)
+  wrk.method = "POST"
+  wrk.path = "/v1/chat/completions"
+  wrk.headers["content-type"] = "application/json"
+  wrk.headers["authorization"] = "Bearer " .. args[1]
+  stream = args[2] == "sse" and "true" or "false"
+  fresh = args[3] == "miss"
+  -- Prompts must differ between runs too.
+  run = fresh and tostring(os.time()) .. tostring({}):sub(8) or "same"
+  filler = string.rep("The quick brown fox jumps over the lazy dog. ", 20)
+end
+
+function request()
+  if fresh then count = count + 1 end
+  return wrk.format(nil, nil, nil,
+    '{"model":"gpt-4.1","stream":' .. stream .. ',"messages":[{"role":"system","content":"' .. filler ..
+    '"},{"role":"user","content":"Question ' .. run .. "-" .. count .. '"}]}')
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('{"requests":%d,"seconds":%f,"p50_us":%d,"p99_us":%d,"failed":%d}\n', summary.requests,
+    summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
