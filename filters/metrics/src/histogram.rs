@@ -4,15 +4,15 @@
 //! Prometheus names them (`…_bucket{le}`, `…_count`, `…_sum`) work on every Envoy and under Istio; `rate` and
 //! `histogram_quantile` take them as they are, though the page calls their type `counter`.
 //!
-//! Two things follow. A bucket that nothing fell into has no series yet, since adding 0 makes none. And `…_sum` is whole
-//! seconds: what is left below one second is carried, for each series and worker, into the next call. So the sum lags
-//! by less than a second per worker and loses nothing, until a new configuration or a restart drops the carry.
+//! All buckets of a route and status are made with its first call, so that none is missing between others; what is left
+//! to a call is one addition a counter. `…_sum` is whole seconds: what is below one second is carried, for each series
+//! and worker, into the next call. So the sum lags by less than a second per worker and loses nothing, until a new
+//! configuration or a restart drops the carry.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tollgate_core::ConfigError;
-use tollgate_core::ports::Meter;
+use tollgate_core::ports::{CounterId, Meter};
 
 const MAX_EDGES: usize = 32;
 const MIN_EDGE_SECONDS: f64 = 1e-6;
@@ -52,9 +52,14 @@ impl Buckets {
         Ok(Self(edges))
     }
 
-    /// The `le` values of all buckets that a duration falls into: those at or above it, and `+Inf`.
-    pub fn le(&self, duration: Duration) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |edge| duration <= edge.upper).map(|edge| edge.le.as_str()).chain(["+Inf"])
+    /// The `le` values of all buckets, `+Inf` last.
+    fn le(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|edge| edge.le.as_str()).chain(["+Inf"])
+    }
+
+    /// How many buckets, from the lowest, a duration does not fall into.
+    fn below(&self, duration: Duration) -> usize {
+        self.0.iter().take_while(|edge| edge.upper < duration).count()
     }
 }
 
@@ -81,35 +86,63 @@ impl Carry {
 /// One histogram with the labels `route` and `status`, as one worker sees it.
 #[derive(Debug)]
 pub struct Histogram {
+    name: &'static str,
     buckets: Buckets,
-    bucket_name: String,
-    count_name: String,
-    sum_name: String,
-    /// By route and status: as many as there are series of `…_sum`, which Envoy keeps for good anyway.
-    carries: HashMap<(String, String), Carry>,
+    /// One a route and status that was seen: few, and Envoy keeps their counters for good anyway.
+    series: Vec<Series>,
+}
+
+/// The counters of one route and status. `None` where the host has no more to give.
+#[derive(Debug)]
+struct Series {
+    route: String,
+    status: String,
+    /// In the order of the buckets.
+    buckets: Vec<Option<CounterId>>,
+    count: Option<CounterId>,
+    sum: Option<CounterId>,
+    carry: Carry,
 }
 
 impl Histogram {
     /// A histogram of that metric name.
-    pub fn new(name: &str, buckets: Buckets) -> Self {
-        Self {
-            buckets,
-            bucket_name: format!("{name}_bucket"),
-            count_name: format!("{name}_count"),
-            sum_name: format!("{name}_sum"),
-            carries: HashMap::new(),
-        }
+    pub const fn new(name: &'static str, buckets: Buckets) -> Self {
+        Self { name, buckets, series: Vec::new() }
     }
 
     /// Records one duration.
     pub fn observe(&mut self, meter: &mut dyn Meter, route: &str, status: &str, duration: Duration) {
-        for le in self.buckets.le(duration) {
-            meter.add(&self.bucket_name, &[("route", route), ("status", status), ("le", le)], 1);
+        let below = self.buckets.below(duration);
+        let known = self.series.iter().position(|series| series.route == route && series.status == status);
+        let place = known.unwrap_or_else(|| {
+            self.series.push(self.make(meter, route, status));
+            self.series.len() - 1
+        });
+        let Some(series) = self.series.get_mut(place) else { return };
+        for bucket in series.buckets.iter().skip(below).chain([&series.count]).flatten() {
+            meter.add_to(*bucket, 1);
         }
+        let seconds = series.carry.add(duration);
+        if let Some(sum) = series.sum {
+            meter.add_to(sum, seconds);
+        }
+    }
+
+    fn make(&self, meter: &mut dyn Meter, route: &str, status: &str) -> Series {
         let labels = [("route", route), ("status", status)];
-        meter.add(&self.count_name, &labels, 1);
-        let seconds = self.carries.entry((route.into(), status.into())).or_default().add(duration);
-        meter.add(&self.sum_name, &labels, seconds);
+        let bucket_name = format!("{}_bucket", self.name);
+        let buckets = self.buckets.le().map(|le| {
+            let [route, status] = labels;
+            meter.counter(&bucket_name, &[route, status, ("le", le)])
+        });
+        Series {
+            buckets: buckets.collect(),
+            count: meter.counter(&format!("{}_count", self.name), &labels),
+            sum: meter.counter(&format!("{}_sum", self.name), &labels),
+            carry: Carry::default(),
+            route: route.into(),
+            status: status.into(),
+        }
     }
 }
 

@@ -12,15 +12,22 @@ fn buckets(seconds: &[f64]) -> Buckets {
 #[test]
 fn edges_are_written_as_prometheus_writes_them() {
     let all = buckets(&[0.005, 0.25, 1.0, 2.5, 60.0]);
-    assert_eq!(all.le(Duration::ZERO).collect::<Vec<_>>(), ["0.005", "0.25", "1", "2.5", "60", "+Inf"]);
+    assert_eq!(all.le().collect::<Vec<_>>(), ["0.005", "0.25", "1", "2.5", "60", "+Inf"]);
 }
 
 #[test]
 fn an_edge_belongs_to_its_own_bucket() {
     let all = buckets(&[0.25, 1.0]);
-    assert_eq!(all.le(Duration::from_millis(250)).next(), Some("0.25"));
-    assert_eq!(all.le(Duration::from_nanos(250_000_001)).next(), Some("1"));
-    assert_eq!(all.le(Duration::from_secs(2)).collect::<Vec<_>>(), ["+Inf"]);
+    assert_eq!(all.below(Duration::from_millis(250)), 0);
+    assert_eq!(all.below(Duration::from_nanos(250_000_001)), 1);
+    assert_eq!(all.below(Duration::from_secs(2)), 2);
+}
+
+#[test]
+fn no_bucket_is_missing_after_one_call() {
+    let mut meter = FakeMeter::default();
+    Histogram::new(NAME, buckets(&[0.25, 1.0, 2.5])).observe(&mut meter, "r", "200", Duration::from_secs(2));
+    assert_eq!(meter.series(), 4 + 2, "three edges, +Inf, count and sum");
 }
 
 #[test]

@@ -66,10 +66,25 @@ pub trait SharedStore {
     fn put(&self, key: &str, value: &[u8], expect: Expect) -> bool;
 }
 
+/// A counter that a [`Meter`] made: good for the life of the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CounterId(pub u32);
+
 /// Counters and gauges. Label values come from closed or capped sets: a series once made is never freed.
 pub trait Meter {
+    /// Makes a counter, or finds the one that was made; it reads 0 until something is added. Who adds often keeps the
+    /// id. `None`: there are too many series.
+    fn counter(&mut self, name: &str, labels: &[(&str, &str)]) -> Option<CounterId>;
     /// Adds to a counter; adding 0 does nothing.
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64);
+    fn add_to(&mut self, counter: CounterId, by: u64);
+    /// Adds to the counter of a name and labels; adding 0 does not even make it.
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64) {
+        if by > 0
+            && let Some(counter) = self.counter(name, labels)
+        {
+            self.add_to(counter, by);
+        }
+    }
     /// Sets a gauge.
     fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64);
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::metric::stat_name;
-use tollgate_core::ports::{Attributes, Body, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned};
+use tollgate_core::ports::{
+    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned,
+};
 
 /// A header map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,14 +124,15 @@ impl SharedStore for FakeStore {
     }
 }
 
-/// Counters and gauges by stat name. Clones share the values.
+/// Counters and gauges by stat name, in the order they were made. Clones share the values.
 #[derive(Clone, Debug, Default)]
-pub struct FakeMeter(Rc<RefCell<BTreeMap<String, u64>>>);
+pub struct FakeMeter(Rc<RefCell<Vec<(String, u64)>>>);
 
 impl FakeMeter {
     /// The value of one series; 0 if it was never touched.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        self.0.borrow().get(&stat_name(name, labels)).copied().unwrap_or(0)
+        let stat = stat_name(name, labels);
+        self.0.borrow().iter().find(|(made, _)| *made == stat).map_or(0, |(_, value)| *value)
     }
 
     /// The sum over all series of a metric.
@@ -141,17 +144,33 @@ impl FakeMeter {
     pub fn series(&self) -> usize {
         self.0.borrow().len()
     }
+
+    /// The place of a series, made if need be.
+    fn place(&self, stat: String) -> usize {
+        let mut series = self.0.borrow_mut();
+        series.iter().position(|(made, _)| *made == stat).unwrap_or_else(|| {
+            series.push((stat, 0));
+            series.len() - 1
+        })
+    }
 }
 
 impl Meter for FakeMeter {
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64) {
-        if by > 0 {
-            *self.0.borrow_mut().entry(stat_name(name, labels)).or_default() += by;
+    fn counter(&mut self, name: &str, labels: &[(&str, &str)]) -> Option<CounterId> {
+        u32::try_from(self.place(stat_name(name, labels))).ok().map(CounterId)
+    }
+
+    fn add_to(&mut self, counter: CounterId, by: u64) {
+        if let Some((_, value)) = self.0.borrow_mut().get_mut(counter.0 as usize) {
+            *value += by;
         }
     }
 
     fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64) {
-        self.0.borrow_mut().insert(stat_name(name, labels), to);
+        let place = self.place(stat_name(name, labels));
+        if let Some((_, value)) = self.0.borrow_mut().get_mut(place) {
+            *value = to;
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType, MetricType};
 use tollgate_core::metric::stat_name;
-use tollgate_core::ports::{Attributes, Body, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned};
+use tollgate_core::ports::{
+    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned,
+};
 
 use crate::{abi, wire};
 
@@ -125,12 +127,14 @@ fn metric_id(kind: MetricType, name: &str, labels: &[(&str, &str)]) -> Option<u3
 }
 
 impl Meter for HostMeter {
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], by: u64) {
-        if by == 0 {
-            return;
-        }
-        if let Some(id) = metric_id(MetricType::Counter, name, labels) {
-            abi::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
+    fn counter(&mut self, name: &str, labels: &[(&str, &str)]) -> Option<CounterId> {
+        metric_id(MetricType::Counter, name, labels).map(CounterId)
+    }
+
+    fn add_to(&mut self, counter: CounterId, by: u64) {
+        // Envoy refuses to add nothing.
+        if by > 0 {
+            abi::increment_metric(counter.0, i64::try_from(by).unwrap_or(i64::MAX));
         }
     }
 
