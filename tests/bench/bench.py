@@ -181,10 +181,12 @@ def show(rows: list[dict]) -> None:
 
 def draw(rows: list[dict], path: pathlib.Path) -> None:
     chart = pygal.HorizontalBar(title="Envoy CPU per request, µs (median)", legend_at_bottom=True, print_values=True, value_formatter=lambda value: f"{value:.0f}" if value else "")
-    chart.x_labels = list(VARIANTS)
+    # The lowest bar is drawn first.
+    variants = list(reversed(VARIANTS))
+    chart.x_labels = variants
     for load in dict.fromkeys(row["load"] for row in rows):
         by_variant = {row["variant"]: row["cpu_us"] for row in rows if row["load"] == load}
-        chart.add(load, [by_variant.get(name) for name in VARIANTS])
+        chart.add(load, [by_variant.get(name) for name in variants])
     chart.render_to_file(str(path))
 
 

@@ -14,6 +14,7 @@ mod cache;
 mod chain;
 mod faults;
 mod hosttraps;
+mod mesh;
 mod metrics;
 mod sdk;
 mod streaming;

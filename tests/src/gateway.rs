@@ -5,7 +5,7 @@
     reason = "test support: a set-up that fails must end the test at once and say why"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ const LOG_LINES: usize = 60;
 pub struct Setup {
     upstream: Option<Upstream>,
     configurations: BTreeMap<String, String>,
+    without: BTreeSet<String>,
 }
 
 impl Setup {
@@ -53,6 +54,13 @@ impl Setup {
         self
     }
 
+    /// The chain without one of its filters, as `envoy.filters.http.buffer`.
+    #[must_use]
+    pub fn without(mut self, filter: &str) -> Self {
+        self.without.insert(filter.to_owned());
+        self
+    }
+
     /// What is rendered for a provider at `provider`. Ports are chosen later.
     pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
         Run {
@@ -63,7 +71,7 @@ impl Setup {
             upstream: self.upstream.clone().unwrap_or_else(|| Upstream::plain(provider)),
             secrets: secrets.dir().to_owned(),
             configurations: self.configurations.clone(),
-            without: [].into(),
+            without: self.without.clone(),
         }
     }
 }
