@@ -1,9 +1,10 @@
 //! Which model API a path names, and which dialect its errors speak.
 //!
 //! Paths are matched by their last segments, so a prefix such as `/openai` changes nothing. What a provider may read
-//! as the same path is the same here (doubled and trailing slashes, percent-encoded letters): otherwise a caller could
-//! reach the model under a spelling that nobody meters. Only endpoints that run a model are known:
-//! `/v1/messages/count_tokens` and `/v1/models` are [`Api::Other`].
+//! as the same path is the same here (doubled and trailing slashes, percent-encoded letters, letters of the other case,
+//! and the `;parameters` that servlet containers take off a segment): otherwise a caller could reach the model under a
+//! spelling that nobody meters. Only endpoints that run a model are known: `/v1/messages/count_tokens` and `/v1/models`
+//! are [`Api::Other`].
 
 use std::borrow::Cow;
 
@@ -31,8 +32,16 @@ pub enum Api {
 impl Api {
     /// Reads the request path; a query is ignored.
     pub fn of(path: &[u8]) -> Self {
-        let path = decoded(path);
-        let mut segments = segments(&path).rev();
+        let path = decoded(path).to_ascii_lowercase();
+        match Self::named_by(segments(&path).map(without_parameters)) {
+            Self::Other => Self::named_by(segments(&path)),
+            api => api,
+        }
+    }
+
+    /// Matches the last segments of a path in lower case.
+    fn named_by<'p>(segments: impl DoubleEndedIterator<Item = &'p [u8]>) -> Self {
+        let mut segments = segments.rev().filter(|segment| !segment.is_empty());
         let (last, parent) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
         match (parent, last) {
             (b"chat", b"completions") => Self::ChatCompletions,
@@ -42,8 +51,8 @@ impl Api {
             // OpenAI's threads have messages too, so the version belongs to it.
             (b"v1", b"messages") => Self::Messages,
             _ => match model_and_method(last) {
-                Some((_, b"generateContent")) => Self::GenerateContent,
-                Some((_, b"streamGenerateContent")) => Self::StreamGenerateContent,
+                Some((_, b"generatecontent")) => Self::GenerateContent,
+                Some((_, b"streamgeneratecontent")) => Self::StreamGenerateContent,
                 _ => Self::Other,
             },
         }
@@ -124,6 +133,11 @@ fn segments(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
 }
 
+/// A segment as a servlet container reads it, without `;v=1`.
+fn without_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|byte| *byte == b';').next().unwrap_or(segment)
+}
+
 /// The path without its query, percent-encoding undone.
 fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or(path);
@@ -191,12 +205,24 @@ mod tests {
 
     #[test]
     fn another_spelling_of_a_path_is_no_way_around_the_meter() {
-        for path in
-            ["/v1/chat/completions/", "//v1//chat//completions", "/v1/chat/%63ompletions", "/v1%2Fchat/completions"]
-        {
+        for path in [
+            "/v1/chat/completions/",
+            "//v1//chat//completions",
+            "/v1/chat/%63ompletions",
+            "/v1%2Fchat/completions",
+            "/v1/Chat/COMPLETIONS",
+            "/v1/chat/%43ompletions",
+            "/v1/chat/completions;v=1",
+            "/v1/chat;a/completions;b=c;d/",
+            "/v1/chat/completions%3Bv=1",
+        ] {
             assert_eq!(Api::of(path.as_bytes()), Api::ChatCompletions, "{path}");
         }
         assert_eq!(Api::of(b"/v1beta/models/m%3AgenerateContent"), Api::GenerateContent);
+        for path in ["/v1beta/models/m:GenerateContent;x", "/v1beta/models/m;x:generateContent"] {
+            assert_eq!(Api::of(path.as_bytes()), Api::GenerateContent, "{path}");
+        }
+        assert_eq!(Api::of(b"/V1/Messages"), Api::Messages);
     }
 
     #[test]
