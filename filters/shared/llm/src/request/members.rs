@@ -105,7 +105,8 @@ impl<'a> Members<'a> {
 
     /// Keeps a known member, or notes what is wrong with it.
     fn add(&mut self, written: &str, raw: &'a RawValue) {
-        let Some((spelling, name)) = NAMES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(written)) else {
+        let Some((spelling, name)) = NAMES.iter().find(|(spelling, _)| is_same_but_for_case(spelling, written))
+        else {
             return;
         };
         if *spelling != written {
@@ -117,6 +118,17 @@ impl<'a> Members<'a> {
             self.found.push((name, raw));
         }
     }
+}
+
+/// Whether `written` is `name` to a reader that folds case as Unicode does, as Go's does: two letters outside of ASCII
+/// fold into it, the long s and the Kelvin sign.
+fn is_same_but_for_case(name: &str, written: &str) -> bool {
+    let folded = written.chars().map(|letter| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        _ => letter.to_ascii_lowercase(),
+    });
+    folded.eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }
 
 fn wrong_type(name: &str, expected: &str) -> BadRequest {

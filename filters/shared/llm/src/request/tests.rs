@@ -106,6 +106,10 @@ fn a_deciding_member_given_twice_is_refused() {
 fn a_deciding_member_in_another_case_is_refused() {
     assert!(refused(r#"{"model":"a","Model":"b"}"#).starts_with("write `model` exactly so"));
     assert!(refused(r#"{"STREAM":true}"#).starts_with("write `stream` exactly so"));
+    // The long s and the Kelvin sign, plain and escaped.
+    assert!(refused("{\"\u{17f}tream\":true}").starts_with("write `stream` exactly so"));
+    assert!(refused("{\"max_to\u{212a}ens\":9}").starts_with("write `max_tokens` exactly so"));
+    assert!(refused(r#"{"max_to\u212aens":9}"#).starts_with("write `max_tokens` exactly so"));
 }
 
 #[test]
