@@ -73,7 +73,9 @@ impl Stream for BudgetStream {
         if method == b"GET" && path.split(|byte| *byte == b'?').next() == Some(OWN_BUDGET) {
             return Flow::Reply(self.own_budget(cx));
         }
-        if method != b"POST" || !Api::of(path).is_inference() {
+        // A provider that does not look at the method would run the model for any call that brings a body.
+        let may_run_a_model = Api::of(path).is_inference() && (method == b"POST" || !last);
+        if !may_run_a_model {
             count(cx, "bypassed");
             return Flow::Continue;
         }

@@ -200,7 +200,7 @@ fn without_identity_all_callers_share_the_default_budget() {
 fn what_is_no_model_call_passes_untouched() {
     let gateway = Gateway::new();
     for (method, path) in
-        [("GET", "/v1/models"), ("GET", "/v1/chat/completions"), ("POST", "/v1/files"), ("GET", "/gateway/budgets")]
+        [("GET", "/v1/models"), ("PUT", "/v1/models"), ("POST", "/v1/files"), ("GET", "/gateway/budgets")]
     {
         let mut call = gateway.call("acme");
         let headers = [(":method", method), (":path", path), ("accept-encoding", "gzip"), ("content-length", "9")];
@@ -212,6 +212,21 @@ fn what_is_no_model_call_passes_untouched() {
         call.log();
     }
     assert_eq!((gateway.decisions("bypassed"), gateway.used("acme")), (4, 0));
+}
+
+#[test]
+fn a_call_with_a_body_is_metered_under_any_method_and_one_without_only_as_a_post() {
+    for method in ["POST", "PUT", "PATCH", "GET", "OPTIONS", "post"] {
+        let (gateway, head) = (Gateway::new(), [(":method", method), (":path", "/v1/chat/completions")]);
+        gateway.call("acme").request(&head, CHAT).unwrap();
+        assert_eq!((gateway.decisions("allowed"), gateway.decisions("bypassed")), (1, 0), "{method}");
+    }
+    let gateway = Gateway::new();
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+        let head = [(":method", method), (":path", "/v1/chat/completions")];
+        assert_eq!(gateway.call("acme").request_headers(&head, true), Flow::Continue, "{method}");
+    }
+    assert_eq!(gateway.decisions("bypassed"), 4);
 }
 
 #[test]
