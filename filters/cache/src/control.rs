@@ -5,11 +5,26 @@
 //!
 //! Of the provider's, `no-store`, `private` and `max-age`/`s-maxage` count. `no-cache` does not: servers put it on every
 //! event stream to keep browsers from replaying it, and an operator who switches this cache on wants just that. What
-//! stands in a provider's answer about freshness can only shorten the configured time.
+//! stands in a provider's answer about freshness can only shorten the configured time. An answer that depends on request
+//! headers which are not part of the key (`vary`) would be wrong for another caller, so it is given to nobody else.
 
 use std::time::Duration;
 
 use tollgate_core::header;
+
+use crate::key::ANSWER_HEADERS;
+
+/// Names in `vary` that harm nobody: the encoding is never asked for, who may share an answer is the partition's
+/// business, and the others (of CORS, as Google sends them) change only headers, which are not stored.
+const HARMLESS_IN_VARY: &[&str] = &[
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "origin",
+    "referer",
+    "x-origin",
+];
 
 /// What the caller asks of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +66,17 @@ pub fn lifetime(headers: &[(String, Vec<u8>)], configured: Duration) -> Option<D
         }
     }
     (!lifetime.is_zero()).then_some(lifetime)
+}
+
+/// Whether the answer depends on request headers that the key does not hold; `*` is none that could be held.
+pub fn varies(headers: &[(String, Vec<u8>)]) -> bool {
+    let known = |name: &[u8]| {
+        HARMLESS_IN_VARY.iter().chain(ANSWER_HEADERS).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    header::values(headers, "vary")
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .any(|name| !name.is_empty() && !known(name))
 }
 
 fn seconds(value: &[u8]) -> Option<u64> {
@@ -117,6 +143,23 @@ mod tests {
             let pairs: Vec<_> = values.iter().map(|value| ("cache-control", *value)).collect();
             let lifetime = lifetime(&headers(&pairs), Duration::from_secs(60));
             assert_eq!(lifetime, expected.map(Duration::from_secs), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_vary_only_by_what_the_key_holds_or_the_entry_does_not() {
+        for (values, expected) in [
+            (&[][..], false),
+            (&[&b""[..]], false),
+            (&[b"Accept-Encoding", b"origin, X-Origin ,Referer"], false),
+            (&[b"authorization, Anthropic-Version,openai-beta"], false),
+            (&[b"*"], true),
+            (&[b"accept-encoding, accept-language"], true),
+            (&[b"accept-encoding", b"cookie"], true),
+            (&[b"\xff\xfe"], true),
+        ] {
+            let pairs: Vec<_> = values.iter().map(|value| ("vary", *value)).collect();
+            assert_eq!(varies(&headers(&pairs)), expected, "{pairs:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::canonical;
 const VERSION: &[u8] = b"tollgate-cache-key-1";
 
 /// Request headers that choose how a provider answers, or on whose behalf.
-const ANSWER_HEADERS: &[&str] =
+pub const ANSWER_HEADERS: &[&str] =
     &["anthropic-beta", "anthropic-version", "openai-beta", "openai-organization", "openai-project"];
 
 /// Request headers that carry a credential, where no auth filter took them out.

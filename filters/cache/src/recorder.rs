@@ -1,9 +1,10 @@
 //! A copy of the answer that is passing, kept only as long as it may still be stored.
 //!
 //! Whether an answer may be stored at all is known from its head: status 200, JSON or an event stream, not encoded, not
-//! forbidden by the provider. Whether it is whole is known at its end, from the meter that reads it along: an error in
-//! the body, a cut stream, a length limit reached or a missing last event all leave it incomplete. Beyond the size of
-//! an entry the copy is dropped at once, so a stream holds at most one entry's bytes.
+//! forbidden by the provider, the same for all callers of the key. Whether it is whole is known at its end, from the
+//! meter that reads it along: an error in the body, a cut stream, a length limit reached or a missing last event all
+//! leave it incomplete. Beyond the size of an entry the copy is dropped at once, so a stream holds at most one entry's
+//! bytes.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct Recorder {
 impl Recorder {
     /// Starts at the head of an answer. `None`: it will not be stored.
     pub fn start(policy: &CachePolicy, key: Key, api: Api, headers: &[(String, Vec<u8>)]) -> Option<Self> {
-        if header::first(headers, ":status") != Some(b"200") || is_encoded(headers) {
+        if header::first(headers, ":status") != Some(b"200") || is_encoded(headers) || control::varies(headers) {
             return None;
         }
         let content_type = header::first(headers, "content-type")?;

@@ -23,6 +23,8 @@ fn answers_that_are_no_plain_success_are_not_stored() {
         vec![(":status", "200"), json, ("cache-control", "no-store")],
         vec![(":status", "200"), json, ("cache-control", "private, max-age=60")],
         vec![(":status", "200"), json, ("cache-control", "max-age=0")],
+        vec![(":status", "200"), json, ("vary", "*")],
+        vec![(":status", "200"), json, ("vary", "accept-encoding, accept-language")],
     ] {
         assert_not_stored(&format!("{head:?}"), &head, ANSWER);
     }
