@@ -18,6 +18,7 @@ use crate::control::{self, Wish};
 use crate::entry::Entry;
 use crate::key::{Key, KeyBuilder};
 use crate::recorder::Recorder;
+use crate::stateful::is_stateful;
 use crate::store;
 
 impl Filter for CachePolicy {
@@ -157,8 +158,8 @@ impl CacheStream {
     /// The whole body is there: look it up.
     fn answer(&mut self, cx: &mut Cx<'_>, question: Question, body: &[u8]) -> Flow {
         let Question { api, key, otherwise } = question;
-        let Some(key) = key.finish(body) else {
-            // No JSON, or none that reads the same everywhere. Whether that is an error others say.
+        // No key: no JSON, or none that reads the same everywhere. Whether that is an error others say.
+        let Some(key) = key.finish(body).filter(|_| !is_stateful(api, body)) else {
             return self.decide(cx, CacheStatus::Bypass, None);
         };
         if otherwise == CacheStatus::Miss

@@ -23,6 +23,7 @@ pub mod entry;
 pub mod filter;
 pub mod key;
 pub mod recorder;
+pub mod stateful;
 pub mod store;
 
 pub use config::CachePolicy;
