@@ -13,7 +13,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) figures: Figures,
-    /// A usage object ended.
+    /// A usage object ended that says anything: some servers fill theirs with zeros.
     pub(super) has_usage: bool,
     /// Bytes of generated content that passed.
     pub(super) content_bytes: u64,
@@ -53,6 +53,14 @@ pub(super) struct Figures {
     pub(super) reasoning: u64,
     /// Input and output, where a provider says it.
     pub(super) total: u64,
+}
+
+impl Figures {
+    /// Whether any tokens were counted: no call runs a model without some. A total alone does not say of what.
+    fn say_anything(&self) -> bool {
+        let [written, read] = self.input_apart;
+        [self.input, written, read, self.output, self.output_apart].iter().any(|tokens| *tokens > 0)
+    }
 }
 
 /// Figures are cumulative and some members come again as 0: the largest counts.
@@ -156,7 +164,9 @@ impl Visitor for Reader<'_> {
 
     fn end(&mut self, path: &str) {
         match self.relative(path) {
-            "usage" | "response.usage" | "message.usage" | "usageMetadata" => self.tally.has_usage = true,
+            "usage" | "response.usage" | "message.usage" | "usageMetadata" => {
+                self.tally.has_usage |= self.tally.figures.say_anything();
+            }
             "" => self.tally.event_ended(),
             _ => {}
         }

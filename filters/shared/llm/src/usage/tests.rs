@@ -44,6 +44,20 @@ fn the_estimate_grows_with_the_content_and_is_rounded_up() {
 }
 
 #[test]
+fn a_usage_that_counts_nothing_is_none() {
+    for usage in [
+        "{}",
+        r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+        r#"{"prompt_tokens":-7,"total_tokens":33}"#,
+    ] {
+        let choices = r#""choices":[{"message":{"content":"12345678"},"finish_reason":"stop"}]"#;
+        let meter = read(Api::ChatCompletions, Framing::Json, &format!("{{{choices},\"usage\":{usage}}}"));
+        assert!(!meter.is_reported() && meter.is_complete(), "{usage}");
+        assert_eq!(meter.usage().output, 2, "{usage}");
+    }
+}
+
+#[test]
 fn content_counts_before_its_string_ends() {
     let meter = read(Api::ChatCompletions, Framing::Json, r#"{"choices":[{"message":{"content":"12345678"#);
     assert_eq!(meter.usage().output, 2);
