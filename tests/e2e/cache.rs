@@ -109,6 +109,14 @@ on_both_envoys!(the_caller_can_bypass_and_refresh, async |gateway| {
     assert_eq!((status(&last), last.body == fresh.body), ("hit", true), "a refresh replaces what was stored");
 });
 
+on_both_envoys!(a_turn_of_a_conversation_always_reaches_the_provider, async |gateway| {
+    let body = json!({"model": "gpt-4.1", "input": "Go on.", "conversation": unique("conv")});
+    for _ in 0..2 {
+        let (answer, asked) = outcome(gateway, gateway.post("/v1/responses", &body)).await;
+        assert_eq!((answer.status, status(&answer), asked), (200, "bypass", 1));
+    }
+});
+
 on_both_envoys!(what_failed_or_broke_off_is_not_stored, async |gateway| {
     for (what, value) in [("status", 500), ("status", 429), ("cut-after", 4)] {
         let prompt = unique("prompt");
