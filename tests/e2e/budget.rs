@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tollgate_tests::client::{Call, unique};
+use tollgate_tests::client::{Answer, Call, unique};
 use tollgate_tests::gateway::{Gateway, chat_body, merge};
 use tollgate_tests::{on_both_envoys, on_own_envoys};
 
@@ -78,6 +78,26 @@ on_own_envoys!(calls_in_flight_on_all_workers_count_together, async |gateway| {
     let passed = answers.iter().filter(|answer| answer.status == 200).count() as u64;
     assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 429)));
     assert_eq!(passed, LIMIT / (NEED + 1), "calls of {NEED} tokens passed at a limit of {LIMIT}");
+});
+
+on_own_envoys!(what_is_charged_to_calls_side_by_side_is_what_the_provider_reported, async |gateway| {
+    let usage = json!({"stream": true, "stream_options": {"include_usage": true}});
+    let calls = (0..60).map(|at| {
+        let more = if at % 2 == 0 { usage.clone() } else { json!({}) };
+        chat(gateway, 90, &more).told("words", 20 + at).send()
+    });
+    let answers = join_all(calls).await;
+    let reported = |answer: &Answer| match answer.header("content-type") {
+        _ if answer.status != 200 => 0,
+        Some("application/json") => answer.json()["usage"]["total_tokens"].as_u64().unwrap(),
+        _ => answer.chunks().last().unwrap()["usage"]["total_tokens"].as_u64().unwrap(),
+    };
+    let sum: u64 = answers.iter().map(reported).sum();
+    assert!(sum > LIMIT / 4 && answers.iter().any(|answer| answer.status == 429), "{sum} tokens reported");
+    gateway.expect_metric("gateway_requests_total", &[], 60.0).await;
+    gateway.expect_metric("gateway_tokens_total", &[], sum as f64).await;
+    let own = Call::get(&gateway.url("/gateway/budget")).bearer(&gateway.key("globex")).send().await.expect(200);
+    assert_eq!(own.json()["reserved_tokens"], 0);
 });
 
 on_own_envoys!(a_tenant_can_read_its_own_budget, async |gateway| {
