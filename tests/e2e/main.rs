@@ -16,5 +16,6 @@ mod faults;
 mod hosttraps;
 mod mesh;
 mod metrics;
+mod protocol;
 mod sdk;
 mod streaming;

@@ -1,4 +1,5 @@
-//! What calls the gateway: an ordinary HTTP client, and bytes on a TCP connection where HTTP clients are too well bred.
+//! What calls the gateway: an ordinary HTTP client, one for HTTP/2, and bytes on a TCP connection where HTTP clients are
+//! too well bred.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -6,6 +7,7 @@
     reason = "test support: an answer that cannot be read must end the test at once"
 )]
 
+pub mod http2;
 pub mod raw;
 
 use std::time::Duration;
