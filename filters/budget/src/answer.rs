@@ -79,6 +79,12 @@ pub fn undecided(dialect: Dialect) -> Reply {
         .with_header("retry-after", "1")
 }
 
+/// 400: the body is compressed, so what it asks for cannot be read.
+pub fn compressed(dialect: Dialect) -> Reply {
+    let message = "The request body is compressed, which is not accepted. Send it plain, without `content-encoding`.";
+    refuse(dialect, Refusal::InvalidRequest, message)
+}
+
 /// 413: the body is longer than the filter holds.
 pub fn too_large(dialect: Dialect, most: usize) -> Reply {
     refuse(

@@ -244,6 +244,22 @@ fn a_body_that_is_no_json_is_refused_and_costs_nothing() {
 }
 
 #[test]
+fn a_compressed_body_is_refused_with_the_way_out_even_if_it_reads_as_json() {
+    for (coding, is_refused) in
+        [("gzip", true), ("zstd", true), ("identity, br", true), ("\u{e4}", true), ("Identity", false)]
+    {
+        let gateway = Gateway::new();
+        let outcome = gateway.call("acme").request(&[POST_CHAT, &[("content-encoding", coding)]].concat(), CHAT);
+        assert_eq!(outcome.is_err(), is_refused, "{coding}");
+        if let Err(reply) = outcome {
+            let text = String::from_utf8(reply.body).unwrap();
+            assert!(reply.status == 400 && text.contains("without `content-encoding`"), "{text}");
+        }
+        assert_eq!(gateway.proxy.store.keys() == 0, is_refused, "{coding}");
+    }
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused_by_its_length_or_when_it_grows_over() {
     let gateway = Gateway::new();
     let declared = [POST_CHAT, &[("content-length", "4097")]].concat();
