@@ -21,6 +21,12 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# running PIDFILE: whether it names a process that scripts/up of this checkout started. A pid may have been given to another
+# process since, so its command line must name the checkout's run folder.
+running() {
+  [ -f "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$1")/cmdline" | grep -q -- "$root/.run/"
+} 2>/dev/null
+
 # help_from FILE: prints the comment block at the head of a script.
 help_from() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }
 

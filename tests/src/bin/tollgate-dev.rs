@@ -110,7 +110,9 @@ fn new_key(tenant: &str, id: Option<String>) -> Result<(), Failure> {
     let key = random_key()?;
     let entry = key_entry(tenant, &id, &key);
     print(&format!(
-        "key, shown this once: {key}\nentry for the gateway's list of keys (TOLLGATE_API_KEYS, or api_keys of the auth filter):\n{entry}"
+        "key, shown this once: {key}\n\
+         entry for the array in .run/secrets/api-keys.json (then scripts/down and scripts/up), or in the variable \
+         TOLLGATE_API_KEYS,\nor in `api_keys.inline` of the auth filter:\n{entry}"
     ))
 }
 
