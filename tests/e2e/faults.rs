@@ -61,6 +61,20 @@ on_both_envoys!(a_body_over_the_limit_is_refused, async |gateway| {
     }
 });
 
+on_both_envoys!(what_envoy_itself_refuses_is_told_in_the_dialect_too, async |gateway| {
+    // Paths that run no model are not read by the filters, so it is Envoy that finds these bodies too long.
+    for (path, is_anthropic) in [("/v1/files", false), ("/v1/messages/batches", true)] {
+        let answer = post_bytes(gateway, path, vec![b' '; 11 << 20]).send().await.expect(413);
+        assert_dialect(if is_anthropic { MESSAGES } else { CHAT }, &answer);
+        assert_eq!(answer.json()["error"]["code"], "request_payload_too_large");
+    }
+    let escaped = post_bytes(gateway, "/v1/chat%2fcompletions", b"{}".to_vec()).send().await.expect(400);
+    assert_dialect(CHAT, &escaped);
+    let lost = Call::get(&gateway.url("/nowhere")).bearer(&gateway.key("acme")).send().await.expect(404);
+    assert_dialect(CHAT, &lost);
+    assert_eq!(lost.json()["error"]["code"], "not_found");
+});
+
 on_both_envoys!(a_large_body_within_the_limit_arrives_whole, async |gateway| {
     let mut body = serde_json::to_vec(&chat_body(&unique("large"))).unwrap();
     body.resize(6 << 20, b' ');

@@ -9,6 +9,7 @@ mod tests;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_norway::{Mapping, Value};
@@ -37,6 +38,14 @@ impl std::str::FromStr for Address {
             }
             _ => Err(Failure::new(format_args!("`{text}` is no address"), "write HOST:PORT")),
         }
+    }
+}
+
+impl fmt::Display for Address {
+    /// As in a URL: an IPv6 address in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 
@@ -131,6 +140,6 @@ fn set_files(fields: &mut Mapping, run: &Run) {
     }
 }
 
-fn missing(what: impl std::fmt::Display) -> Failure {
+fn missing(what: impl fmt::Display) -> Failure {
     Failure::new(format_args!("envoy.yaml has no {what}"), "restore it from the committed envoy/envoy.yaml")
 }

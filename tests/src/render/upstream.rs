@@ -92,9 +92,15 @@ impl Upstream {
         }
         walk(listener, &mut |fields| {
             if fields.get("cluster").and_then(Value::as_str) == Some("provider") {
-                fields.insert("host_rewrite_literal".into(), self.address.host.as_str().into());
+                fields.insert("host_rewrite_literal".into(), self.authority().into());
             }
         });
+    }
+
+    /// What the provider is called in `Host`: the port only where it is not the scheme's own (RFC 9110 §7.2).
+    fn authority(&self) -> String {
+        let default_port = if self.is_tls { 443 } else { 80 };
+        if self.address.port == default_port { self.address.host.clone() } else { self.address.to_string() }
     }
 
     /// TLS that checks the certificate against the system's authorities and the provider's name.
