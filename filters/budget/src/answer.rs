@@ -54,9 +54,9 @@ pub fn over_budget(dialect: Dialect, need: Need, wait: Option<Duration>, balance
                 openai_duration(wait)
             ),
         ),
-        // After `retry-after` a call as large as the limit would fit; this one never does.
+        // It never fits. Clients that read nothing but `retry-after` should not come back at once.
         None => (
-            balance.reset,
+            balance.reset.max(WORTH_WAITING),
             true,
             format!(
                 "This call needs about {tokens} tokens ({} input, {} output), more than the whole limit of {limit} \

@@ -46,6 +46,9 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     /// Reads a whole request body.
     pub(super) fn of_body(body: &'a [u8]) -> Result<Self, BadRequest> {
+        if body.is_empty() {
+            return Err(BadRequest("the request body is empty: send one JSON object".into()));
+        }
         let members: Self = serde_json::from_slice(body).map_err(|error| {
             BadRequest(if error.is_data() {
                 "the request body must be one JSON object".into()

@@ -79,7 +79,7 @@ fn every_prompt_and_try_of_a_completion_is_a_choice() {
 
 #[test]
 fn no_json_object_no_request() {
-    assert_eq!(refused(""), "the request body is not valid JSON (line 1, column 0)");
+    assert_eq!(refused(""), "the request body is empty: send one JSON object");
     assert!(refused("{\"model\":").contains("not valid JSON"));
     assert!(refused("{} {}").contains("not valid JSON"));
     for body in ["[]", "\"text\"", "7", "null"] {
