@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_tests::client::{Call, unique};
 use tollgate_tests::gateway::{Gateway, chat_body};
-use tollgate_tests::on_both_envoys;
 use tollgate_tests::secrets::Secrets;
+use tollgate_tests::{on_both_envoys, on_own_envoys};
 
 const CHAT: &str = "/v1/chat/completions";
+const SIGNATURES: &str = "gateway_auth_signatures_total";
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn call(gateway: &Gateway, path: &str) -> Call {
@@ -53,6 +54,16 @@ on_both_envoys!(a_key_is_taken_from_each_of_the_four_headers, async |gateway| {
 on_both_envoys!(a_token_of_the_issuer_is_as_good_as_a_key, async |gateway| {
     let token = gateway.secrets.token("acme", HOUR).unwrap();
     call(gateway, CHAT).bearer(&token).send().await.expect(200);
+});
+
+on_own_envoys!(a_token_is_checked_once_by_each_worker, async |gateway| {
+    let token = gateway.secrets.token("acme", HOUR).unwrap();
+    for _ in 0..8 {
+        call(gateway, CHAT).bearer(&token).send().await.expect(200);
+    }
+    gateway.expect_metric(SIGNATURES, &[], 8.0).await;
+    let remembered = gateway.metric(SIGNATURES, &[("type", "remembered")]).await;
+    assert!(remembered >= 6.0, "two workers check a signature once each: {remembered} of 8 were remembered");
 });
 
 on_both_envoys!(a_token_that_is_over_is_told_so, async |gateway| {

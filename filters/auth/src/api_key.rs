@@ -7,17 +7,18 @@
 //! get back from it to a key. So the map may be a plain one, and the cost does not grow with the number of keys.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tollgate_core::Identity;
 
-/// SHA-256 of an API key.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// SHA-256 of a credential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
-    /// Digest of a key as it was presented.
+    /// Digest of a credential as it was presented.
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
@@ -57,13 +58,13 @@ fn nibble(digit: u8) -> Option<u8> {
 /// All keys of the policy.
 #[derive(Default)]
 pub struct ApiKeys {
-    by_prefix: BTreeMap<u64, Vec<(KeyDigest, Identity)>>,
+    by_prefix: BTreeMap<u64, Vec<(KeyDigest, Rc<Identity>)>>,
 }
 
 impl ApiKeys {
     /// Adds a key. Two keys of one digest are for the configuration to refuse.
     pub fn insert(&mut self, digest: KeyDigest, identity: Identity) {
-        self.by_prefix.entry(digest.prefix()).or_default().push((digest, identity));
+        self.by_prefix.entry(digest.prefix()).or_default().push((digest, Rc::new(identity)));
     }
 
     /// Whether there is no key at all.
@@ -72,8 +73,7 @@ impl ApiKeys {
     }
 
     /// Whose key this is.
-    pub fn identify(&self, key: &str) -> Option<&Identity> {
-        let digest = KeyDigest::of(key);
+    pub fn identify(&self, digest: &KeyDigest) -> Option<&Rc<Identity>> {
         let candidates = self.by_prefix.get(&digest.prefix())?;
         candidates.iter().find(|(stored, _)| bool::from(stored.0.ct_eq(&digest.0))).map(|(_, identity)| identity)
     }
@@ -94,9 +94,9 @@ mod tests {
     fn a_key_is_found_by_its_digest_alone() {
         let mut keys = ApiKeys::default();
         keys.insert(KeyDigest::from_hex(ABC).unwrap(), identity("k"));
-        assert_eq!(keys.identify("abc"), Some(&identity("k")));
-        assert_eq!(keys.identify("abd"), None);
-        assert_eq!(keys.identify(ABC), None, "the digest is not the key");
+        assert_eq!(keys.identify(&KeyDigest::of("abc")), Some(&Rc::new(identity("k"))));
+        assert_eq!(keys.identify(&KeyDigest::of("abd")), None);
+        assert_eq!(keys.identify(&KeyDigest::of(ABC)), None, "the digest is not the key");
     }
 
     #[test]
@@ -105,9 +105,9 @@ mod tests {
         twin.0[31] ^= 1;
         let mut keys = ApiKeys::default();
         keys.insert(twin, identity("twin"));
-        assert_eq!(keys.identify("abc"), None);
+        assert_eq!(keys.identify(&KeyDigest::of("abc")), None);
         keys.insert(KeyDigest::of("abc"), identity("k"));
-        assert_eq!(keys.identify("abc"), Some(&identity("k")));
+        assert_eq!(keys.identify(&KeyDigest::of("abc")), Some(&Rc::new(identity("k"))));
     }
 
     #[test]

@@ -1,21 +1,26 @@
 //! The phases of auth: there is one, the request's head.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tollgate_core::ports::Headers;
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream, Timestamp};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream};
 use tollgate_core::{handoff, header, metric};
 use tollgate_llm::{Dialect, refuse};
 
+use crate::api_key::KeyDigest;
 use crate::config::Policy;
 use crate::credential;
 use crate::denial::Denial;
-use crate::jwt::looks_like_token;
+use crate::jwt::{Verified, looks_like_token};
+use crate::memory::Memory;
 
 /// Authentication as a filter.
 pub struct AuthFilter {
     policy: Policy,
+    /// Borrowed for one look-up at a time, never while anything else runs.
+    memory: RefCell<Memory>,
 }
 
 /// How a caller proved who it is.
@@ -38,14 +43,30 @@ impl Proof {
 impl AuthFilter {
     /// A configured digest is proof, so keys come first and may look like anything; the form of the rest says whether
     /// it was meant as a token.
-    fn identify(&self, credential: &str, now: Timestamp) -> Result<(Identity, Proof), Denial> {
-        if let Some(identity) = self.policy.api_keys.identify(credential) {
-            return Ok((identity.clone(), Proof::ApiKey));
+    fn identify(&self, credential: &str, cx: &mut Cx<'_>) -> Result<(Rc<Identity>, Proof), Denial> {
+        let digest = KeyDigest::of(credential);
+        if let Some(identity) = self.policy.api_keys.identify(&digest) {
+            return Ok((Rc::clone(identity), Proof::ApiKey));
         }
         if self.policy.tokens.is_empty() || !looks_like_token(credential) {
             return Err(Denial::UnknownKey);
         }
-        self.policy.tokens.verify(credential, now).map(|identity| (identity, Proof::Jwt))
+        let verified = self.read_token(credential, digest, cx)?;
+        verified.judge(cx.now).map(|identity| (identity, Proof::Jwt))
+    }
+
+    fn read_token(&self, token: &str, digest: KeyDigest, cx: &mut Cx<'_>) -> Result<Verified, Denial> {
+        let known = self.memory.borrow_mut().recall(&digest, cx.now);
+        if let Some(verdict) = known {
+            cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "remembered")], 1);
+            return verdict;
+        }
+        let verdict = self.policy.tokens.read(token);
+        if matches!(verdict, Ok(_) | Err(Denial::SignatureInvalid)) {
+            cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "module")], 1);
+        }
+        self.memory.borrow_mut().learn(digest, &verdict, cx.now);
+        verdict
     }
 }
 
@@ -54,7 +75,7 @@ impl Filter for AuthFilter {
     type Stream = AuthStream;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { policy: Policy::from_json(setup.config, setup.env)? })
+        Ok(Self { policy: Policy::from_json(setup.config, setup.env)?, memory: RefCell::default() })
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
@@ -77,7 +98,7 @@ impl Stream for AuthStream {
             strip(&all, headers);
             return Flow::Continue;
         }
-        match credential.and_then(|credential| self.filter.identify(credential, cx.now)) {
+        match credential.and_then(|credential| self.filter.identify(credential, cx)) {
             Ok((identity, proof)) => {
                 cx.meter.add(metric::AUTH, &[("result", "allowed"), ("reason", proof.as_str())], 1);
                 handoff::set_identity(cx.handoff, &identity);

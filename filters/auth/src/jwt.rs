@@ -1,4 +1,4 @@
-//! Tells whether a JWT is good at a given instant, and who it speaks for.
+//! Tells whether a JWT is good, when, and who it speaks for.
 //!
 //! The order matters. Nothing of a token is believed before its signature held, except as a choice among what the
 //! operator configured: `iss` picks the issuer, `alg` must be on *that issuer's* list, `kid` picks among *its* keys.
@@ -11,15 +11,18 @@
 
 mod jwks;
 mod token;
+mod verified;
 
 use std::time::Duration;
 
-use tollgate_core::{Identity, Timestamp};
+use tollgate_core::Identity;
 
 use crate::denial::Denial;
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
 pub use jwks::{Jwks, Key, read_keys};
 use token::{Claims, Unverified};
+use verified::Times;
+pub use verified::Verified;
 
 /// Most keys that are tried for one token: a token without `kid` must not cost a verification for each key of a long
 /// set.
@@ -87,16 +90,16 @@ impl Verifier {
         self.issuers.is_empty()
     }
 
-    /// Who the token speaks for, if it is good now.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Denial> {
+    /// Everything about the token that no clock changes; [`Verified::judge`] tells the rest.
+    pub fn read(&self, token: &str) -> Result<Verified, Denial> {
         let token = Unverified::parse(token)?;
         let algorithm = Algorithm::parse(&token.header.alg).ok_or(Denial::AlgorithmNotAllowed)?;
         let name = token.claims.text("iss")?.ok_or(Denial::IssuerUnknown)?;
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name).ok_or(Denial::IssuerUnknown)?;
         issuer.check_signature(&token, algorithm)?;
-        issuer.check_time(&token.claims, now)?;
-        issuer.check_audience(&token.claims)?;
-        issuer.identify(&token.claims)
+        let times = Times::of(&token.claims, issuer.leeway)?;
+        let identity = issuer.check_audience(&token.claims).and_then(|()| issuer.identify(&token.claims));
+        Ok(Verified::new(times, identity))
     }
 }
 
@@ -120,21 +123,6 @@ impl Issuer {
             }
         }
         verdict
-    }
-
-    fn check_time(&self, claims: &Claims, now: Timestamp) -> Result<(), Denial> {
-        let now = now.as_secs();
-        let leeway = self.leeway.as_secs();
-        let expiry = claims.date("exp")?.ok_or(Denial::ExpiryMissing)?;
-        if now >= expiry.saturating_add(leeway) {
-            return Err(Denial::Expired);
-        }
-        for begin in ["nbf", "iat"] {
-            if claims.date(begin)?.is_some_and(|begin| now.saturating_add(leeway) < begin) {
-                return Err(Denial::NotYetValid);
-            }
-        }
-        Ok(())
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Denial> {

@@ -75,6 +75,13 @@ pub const ALL: &[Metric] = &[
         help: "Authentication verdicts.",
     },
     Metric {
+        name: metric::AUTH_SIGNATURES,
+        kind: Kind::Counter,
+        unit: "signatures",
+        labels: &["type"],
+        help: "Token signatures, by who judged them.",
+    },
+    Metric {
         name: metric::BUDGET,
         kind: Kind::Counter,
         unit: "calls",
@@ -106,7 +113,11 @@ const LABEL_NOTES: &[(&str, &str)] = &[
         "the cluster that the call's route led to; `none`: answered by the gateway itself (refusal, cache hit), or no route",
     ),
     ("status", "the response code; `0`: the client left before any response began; `other`: no HTTP status"),
-    ("type", "`input` or `output`, the provider's own totals (OpenTelemetry `gen_ai.token.type`)"),
+    (
+        "type",
+        "of tokens `input` or `output`, the provider's own totals (OpenTelemetry `gen_ai.token.type`); of signatures \
+         `remembered` (by this worker) or `module` (checked in the filter)",
+    ),
     ("part", "disjoint parts; of input `uncached`, `cached`, `cache_write`; of output `answer`, `reasoning`"),
     ("result", "of auth `allowed`, `denied`; of the cache `bypass`, `hit`, `miss`, `refresh`"),
     ("reason", "allowed: how the caller proved who it is; denied: the code of the refusal"),

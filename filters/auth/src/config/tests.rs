@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tollgate_fakehost::FakeEnvironment;
 
 use super::*;
+use crate::api_key::KeyDigest;
 use crate::testkit::{ISSUER, SECRET, base64, es256, jwks, rs256, secret_jwk};
 
 /// SHA-256("abc") and SHA-256("") in hexadecimal.
@@ -48,7 +49,7 @@ fn the_shipped_configuration_is_accepted() {
     let set = jwks(&[es256("e").public_key().to_jwk()]).to_string();
     let list = json!([key(json!({}))]).to_string();
     let policy = read_in(&[("TOLLGATE_API_KEYS", &list), ("TOLLGATE_JWKS", &set)], &shipped).unwrap();
-    assert!(policy.api_keys.identify("abc").is_some() && !policy.tokens.is_empty());
+    assert!(policy.api_keys.identify(&KeyDigest::of("abc")).is_some() && !policy.tokens.is_empty());
     assert!(policy.is_open(b"/health/live") && policy.is_open(b"/health/ready?verbose"));
     for path in [&b"/health/live/"[..], b"/health", b"/health/live#", b"//health/live", b"/Health/live", b""] {
         assert!(!policy.is_open(path), "{path:?}");
@@ -60,8 +61,8 @@ fn keys_come_from_the_document_and_the_environment_together() {
     let config = json!({"api_keys": {"from_env": "KEYS", "inline": [key(json!({"tier": "gold"}))]}});
     let list = json!([key(json!({"id": "k2", "sha256": OTHER.to_uppercase()}))]).to_string();
     let policy = read_in(&[("KEYS", &list)], &config).unwrap();
-    assert_eq!(policy.api_keys.identify("abc").unwrap().tier.as_deref(), Some("gold"));
-    assert_eq!(policy.api_keys.identify("").unwrap().credential_id, "k2");
+    assert_eq!(policy.api_keys.identify(&KeyDigest::of("abc")).unwrap().tier.as_deref(), Some("gold"));
+    assert_eq!(policy.api_keys.identify(&KeyDigest::of("")).unwrap().credential_id, "k2");
 }
 
 #[test]

@@ -200,11 +200,50 @@ fn odd_bytes_are_a_refusal_and_no_crash() {
 #[test]
 fn a_configured_key_may_look_like_a_token() {
     let key = "eyJhbGciOiJub25lIn0.e30.x";
-    let digest = crate::api_key::KeyDigest::of(key).to_bytes().map(|byte| format!("{byte:02x}")).concat();
+    let digest = KeyDigest::of(key).to_bytes().map(|byte| format!("{byte:02x}")).concat();
     let config = json!({"api_keys": {"inline": [{"id": "odd", "tenant": "acme", "sha256": digest}]}});
     let mut proxy = Proxy::default();
     let filter = proxy.configure::<AuthFilter>(&config.to_string()).unwrap();
     let mut call = Call::open(&filter, &proxy);
     assert_eq!(call.request_headers(&[(":path", PATH), ("x-api-key", key)], true), Flow::Continue);
     assert_eq!(handoff::identity(&call.handoff).unwrap().credential_id, "odd");
+}
+
+impl Gate {
+    fn signatures(&self, by: &str) -> u64 {
+        self.proxy.meter.value(metric::AUTH_SIGNATURES, &[("type", by)])
+    }
+}
+
+#[test]
+fn a_token_is_checked_once_and_its_time_on_every_call() {
+    let mut gate = Gate::new();
+    let token = sign_es256(&gate.pair, claims(json!({"exp": NOW + 10})));
+    for (now, is_good) in [(NOW, true), (NOW + 39, true), (NOW + 40, false), (NOW, true), (NOW - 600, false)] {
+        gate.proxy.now = tollgate_core::Timestamp::from_secs(now);
+        let (flow, call) = gate.call(PATH, &[("x-api-key", &token)]);
+        assert_eq!(flow == Flow::Continue, is_good, "{now}");
+        assert_eq!(handoff::identity(&call.handoff).is_some(), is_good, "{now}");
+    }
+    assert_eq!((gate.signatures("module"), gate.signatures("remembered")), (1, 4));
+}
+
+#[test]
+fn a_forged_token_is_checked_once_in_ten_seconds() {
+    let mut gate = Gate::new();
+    let forged = sign_es256(&es256("e"), claims(json!({})));
+    for (later, checked) in [(0, 1), (9, 1), (10, 2), (11, 2)] {
+        gate.proxy.now = tollgate_core::Timestamp::from_secs(NOW + later);
+        gate.refused(PATH, &[("x-api-key", &forged)]);
+        assert_eq!(gate.signatures("module"), checked, "{later}");
+    }
+    assert_eq!(gate.count("denied", "invalid_api_key"), 4);
+}
+
+#[test]
+fn a_new_configuration_remembers_nothing() {
+    let (gate, other) = (Gate::new(), Gate::new());
+    let token = sign_es256(&gate.pair, claims(json!({})));
+    assert_eq!(gate.call(PATH, &[("x-api-key", &token)]).0, Flow::Continue);
+    other.refused(PATH, &[("x-api-key", &token)]);
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tollgate_core::Timestamp;
 
 use super::*;
 use crate::testkit::*;
@@ -21,6 +22,13 @@ fn verifier(algorithms: &[Algorithm], keys: &[String]) -> Verifier {
 
 fn hmac_verifier() -> Verifier {
     verifier(&[Algorithm::Hs256], &[secret_jwk(SECRET)])
+}
+
+impl Verifier {
+    /// Everything at once, as a call without memory would.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Denial> {
+        self.read(token)?.judge(now).map(|identity| (*identity).clone())
+    }
 }
 
 /// The verdict on a good token with these claims changed.

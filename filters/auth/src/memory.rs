@@ -1,0 +1,76 @@
+//! What this worker already knows of tokens, so that a signature is checked once and not on every call.
+//!
+//! A signature that held, holds: neither time nor call changes that. So what is remembered is the signature's verdict
+//! and the claims that were judged with it; `exp`, `nbf` and `iat` are looked at anew on every call, as the clock may
+//! have moved either way. Until its `exp` a token costs one SHA-256.
+//!
+//! - **Verified tokens**: [`MAX_VERIFIED`], the least recently used one leaves first. 4,096 tokens are some 2 MiB a worker
+//!   at worst (names are bounded, see [`crate::name`]); whoever has more callers at once checks a signature more.
+//! - **Forged tokens**: [`MAX_FORGED`], each for [`FORGED_TTL`], in a list of their own, so that guessing pushes no good
+//!   token out. It damps the caller that sends one bad token again and again; a fresh forgery still costs its check.
+//!   Only a bad signature is kept: every other refusal is cheaper than the look-up.
+//!
+//! Tokens are known by their SHA-256 digest, never by themselves. The lists belong to the filter's value, so a new
+//! configuration begins with empty ones, and a key that left the set lets nobody in. They are each worker's own.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use lru::LruCache;
+use tollgate_core::Timestamp;
+
+use crate::api_key::KeyDigest;
+use crate::denial::Denial;
+use crate::jwt::Verified;
+
+/// Most verified tokens that are remembered.
+pub const MAX_VERIFIED: usize = 4_096;
+/// Most forged tokens that are remembered.
+pub const MAX_FORGED: usize = 1_024;
+/// How long a forged token is refused unseen. Short, since a key may join the set at any time.
+pub const FORGED_TTL: Duration = Duration::from_secs(10);
+
+/// Verdicts by digest.
+pub struct Memory {
+    verified: LruCache<KeyDigest, Verified>,
+    forged: LruCache<KeyDigest, Timestamp>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let bounded = |most| NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN);
+        Self { verified: LruCache::new(bounded(MAX_VERIFIED)), forged: LruCache::new(bounded(MAX_FORGED)) }
+    }
+}
+
+impl Memory {
+    /// What is known of a token: its claims, that it is forged, or nothing.
+    pub fn recall(&mut self, digest: &KeyDigest, now: Timestamp) -> Option<Result<Verified, Denial>> {
+        if let Some(verified) = self.verified.get(digest) {
+            return Some(Ok(verified.clone()));
+        }
+        let seen = *self.forged.get(digest)?;
+        // A clock that stepped back does not lengthen the time.
+        if seen <= now && now.since(seen) < FORGED_TTL {
+            return Some(Err(Denial::SignatureInvalid));
+        }
+        self.forged.pop(digest);
+        None
+    }
+
+    /// Remembers how a signature was judged.
+    pub fn learn(&mut self, digest: KeyDigest, verdict: &Result<Verified, Denial>, now: Timestamp) {
+        match verdict {
+            Ok(verified) => {
+                self.verified.put(digest, verified.clone());
+            }
+            Err(Denial::SignatureInvalid) => {
+                self.forged.put(digest, now);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

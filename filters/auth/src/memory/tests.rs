@@ -1,0 +1,86 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::jwt::{Algorithm, Issuer, Jwks, Verifier, read_keys};
+use crate::testkit::*;
+
+fn verifier() -> Verifier {
+    let jwks: Jwks = serde_json::from_value(jwks(&[secret_jwk(SECRET)])).unwrap();
+    Verifier::new(vec![Issuer {
+        name: ISSUER.into(),
+        audiences: vec!["tollgate".into()],
+        algorithms: vec![Algorithm::Hs256],
+        tenant_claim: "tenant".into(),
+        tier_claim: None,
+        leeway: Duration::from_secs(30),
+        keys: read_keys(&jwks, &[Algorithm::Hs256], "jwks", false).unwrap(),
+    }])
+}
+
+fn read(changes: serde_json::Value) -> Result<Verified, Denial> {
+    verifier().read(&sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes)))
+}
+
+fn digest(number: usize) -> KeyDigest {
+    KeyDigest::of(&number.to_string())
+}
+
+proptest! {
+    /// However the clock steps, forth or back, a remembered token is judged like one that was never seen.
+    #[test]
+    fn memory_changes_no_verdict(
+        exp in NOW - 100..NOW + 100, nbf in NOW - 100..NOW + 100, clock in prop::collection::vec(NOW - 200..NOW + 200, 1..12)
+    ) {
+        let fresh = read(json!({"exp": exp, "nbf": nbf, "iat": null}));
+        let mut memory = Memory::default();
+        for now in clock.into_iter().map(Timestamp::from_secs) {
+            let known = memory.recall(&digest(0), now).unwrap_or_else(|| fresh.clone());
+            memory.learn(digest(0), &known, now);
+            prop_assert_eq!(known.unwrap().judge(now), fresh.clone().unwrap().judge(now));
+        }
+    }
+}
+
+#[test]
+fn verified_tokens_are_bounded_and_the_least_used_leaves_first() {
+    let (mut memory, verdict) = (Memory::default(), read(json!({})));
+    for number in 0..MAX_VERIFIED {
+        memory.learn(digest(number), &verdict, now());
+    }
+    assert!(memory.recall(&digest(0), now()).is_some(), "used, so it stays");
+    memory.learn(digest(MAX_VERIFIED), &verdict, now());
+    assert!(memory.recall(&digest(0), now()).is_some());
+    assert!(memory.recall(&digest(1), now()).is_none());
+}
+
+#[test]
+fn a_forged_token_is_remembered_for_ten_seconds_whatever_the_clock_does() {
+    let forged = Err(Denial::SignatureInvalid);
+    for (later, known) in [(0, true), (9, true), (10, false), (3_600, false), (-1, false)] {
+        let mut memory = Memory::default();
+        memory.learn(digest(0), &forged, now());
+        let then = Timestamp::from_secs(NOW.checked_add_signed(later).unwrap());
+        assert_eq!(memory.recall(&digest(0), then).is_some(), known, "{later}");
+    }
+}
+
+#[test]
+fn forged_tokens_are_bounded_and_push_no_good_one_out() {
+    let mut memory = Memory::default();
+    memory.learn(digest(0), &read(json!({})), now());
+    for number in 1..=MAX_VERIFIED + 1 {
+        memory.learn(digest(number), &Err(Denial::SignatureInvalid), now());
+    }
+    assert!(memory.recall(&digest(0), now()).unwrap().is_ok());
+    assert_eq!(memory.forged.len(), MAX_FORGED);
+}
+
+#[test]
+fn refusals_that_cost_nothing_are_not_remembered() {
+    let mut memory = Memory::default();
+    for denial in Denial::ALL.iter().filter(|denial| **denial != Denial::SignatureInvalid) {
+        memory.learn(digest(0), &Err(*denial), now());
+        assert!(memory.recall(&digest(0), now()).is_none(), "{denial:?}");
+    }
+}
