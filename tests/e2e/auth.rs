@@ -21,7 +21,7 @@ on_both_envoys!(without_a_credential_a_call_is_refused_and_never_reaches_the_pro
     let mark = call.mark().to_owned();
     let answer = call.send().await.expect(401);
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.json()["error"]["code"], "missing_api_key");
+    assert_eq!(answer.json()["error"]["code"], "missing_credential");
     assert!(gateway.upstream_requests(&mark).is_empty());
 });
 
@@ -79,9 +79,11 @@ on_both_envoys!(a_token_that_the_issuer_did_not_sign_is_refused, async |gateway|
     // Claims of one token under the signature of another.
     let signature = own.rsplit_once('.').unwrap().1;
     let mixed = format!("{}.{signature}", gateway.secrets.token("acme", HOUR).unwrap().rsplit_once('.').unwrap().0);
-    for token in [foreign, mixed, format!("{own}x"), own.replace('.', "..")] {
+    let forged =
+        [(foreign, "signature_invalid"), (mixed, "signature_invalid"), (format!("{own}x"), "token_malformed")];
+    for (token, code) in forged.into_iter().chain([(own.replace('.', ".."), "invalid_api_key")]) {
         let answer = call(gateway, CHAT).bearer(&token).send().await.expect(401);
-        assert_eq!(answer.json()["error"]["code"], "invalid_api_key");
+        assert_eq!(answer.json()["error"]["code"], code);
         assert!(!answer.text().contains(&token));
     }
 });

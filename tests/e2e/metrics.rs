@@ -26,7 +26,7 @@ on_own_envoys!(every_call_is_counted_once_however_it_ends, async |gateway| {
     gateway.expect_metric("gateway_request_duration_seconds_count", &[], 4.0).await;
     gateway.expect_metric("gateway_request_duration_seconds_bucket", &[("le", "+Inf"), ("status", "401")], 1.0).await;
     gateway.expect_metric("gateway_auth_total", &[("result", "allowed"), ("reason", "api_key")], 3.0).await;
-    gateway.expect_metric("gateway_auth_total", &[("result", "denied"), ("reason", "missing_api_key")], 1.0).await;
+    gateway.expect_metric("gateway_auth_total", &[("result", "denied"), ("reason", "missing_credential")], 1.0).await;
     gateway.expect_metric("gateway_budget_total", &[], 3.0).await;
     gateway.expect_metric("gateway_cache_total", &[("result", "miss")], 1.0).await;
     gateway.expect_metric("gateway_cache_total", &[("result", "hit")], 1.0).await;

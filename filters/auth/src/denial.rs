@@ -71,20 +71,16 @@ impl Denial {
         match self {
             Self::Ambiguous => Refusal::AmbiguousCredential,
             Self::Expired => Refusal::TokenExpired,
-            Self::InQuery | Self::Missing => Refusal::MissingApiKey,
+            Self::InQuery | Self::Missing => Refusal::MissingCredential,
             Self::NotYetValid => Refusal::TokenNotYetValid,
-            Self::AlgorithmNotAllowed
-            | Self::AudienceMismatch
-            | Self::ExpiryMissing
-            | Self::IssuerUnknown
-            | Self::Malformed
-            | Self::NotBearer
-            | Self::SignatureInvalid
-            | Self::TenantMissing
-            | Self::TokenMalformed
-            | Self::TooLong
-            | Self::UnknownKey
-            | Self::UnknownKeyId => Refusal::InvalidApiKey,
+            Self::AlgorithmNotAllowed => Refusal::AlgorithmNotAllowed,
+            Self::AudienceMismatch => Refusal::AudienceMismatch,
+            Self::ExpiryMissing | Self::TenantMissing => Refusal::ClaimMissing,
+            Self::IssuerUnknown => Refusal::IssuerUnknown,
+            // Which of the two it was is nobody's business who cannot sign.
+            Self::SignatureInvalid | Self::UnknownKeyId => Refusal::SignatureInvalid,
+            Self::TokenMalformed => Refusal::TokenMalformed,
+            Self::Malformed | Self::NotBearer | Self::TooLong | Self::UnknownKey => Refusal::InvalidApiKey,
         }
     }
 
@@ -136,7 +132,7 @@ impl Denial {
     /// The value of `www-authenticate` (RFC 6750 §3; a call without a credential is told no error).
     pub const fn challenge(self) -> &'static str {
         match self.refusal() {
-            Refusal::MissingApiKey => "Bearer realm=\"tollgate\"",
+            Refusal::MissingCredential => "Bearer realm=\"tollgate\"",
             Refusal::AmbiguousCredential => "Bearer realm=\"tollgate\", error=\"invalid_request\"",
             _ => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
         }

@@ -1,10 +1,10 @@
 //! The phases of auth: there is one, the request's head.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use tollgate_core::ports::Headers;
+use tollgate_core::ports::{Hash, Headers, Signatures};
 use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream};
 use tollgate_core::{handoff, header, metric};
 use tollgate_llm::{Dialect, refuse};
@@ -61,11 +61,27 @@ impl AuthFilter {
             cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "remembered")], 1);
             return verdict;
         }
-        let verdict = self.policy.tokens.read(token);
+        let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
+        let verdict = self.policy.tokens.read(token, &witness);
         if matches!(verdict, Ok(_) | Err(Denial::SignatureInvalid)) {
-            cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "module")], 1);
+            let judge = if witness.has_judged.get() { "proxy" } else { "module" };
+            cx.meter.add(metric::AUTH_SIGNATURES, &[("type", judge)], 1);
         }
         self.memory.borrow_mut().learn(digest, &verdict, cx.now);
+        verdict
+    }
+}
+
+/// Notes whether the proxy judged.
+struct Witness<'a> {
+    proxy: &'a dyn Signatures,
+    has_judged: Cell<bool>,
+}
+
+impl Signatures for Witness<'_> {
+    fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        let verdict = self.proxy.verify(hash, spki, signature, text);
+        self.has_judged.set(self.has_judged.get() || verdict.is_some());
         verdict
     }
 }

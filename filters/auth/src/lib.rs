@@ -4,15 +4,15 @@
 //!
 //! 1. [`credential`] takes the one credential out of header bytes, whichever of the four headers it came in;
 //! 2. [`api_key`] looks its SHA-256 digest up; a match is proof, whatever the credential looks like;
-//! 3. what looks like a token goes to [`jwt`]: issuer, algorithm, key, signature, then time, audience and tenant; [`memory`] spares the
-//!    signature of a token that was here before;
+//! 3. what looks like a token goes to [`jwt`]: issuer, algorithm, key, signature (judged by the proxy where it can), then
+//!    time, audience and tenant; [`memory`] spares the signature of a token that was here before;
 //! 4. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
 //!    behind, or answers 401 in the caller's dialect; [`denial`] is the table of reasons.
 //!
 //! [`config`] turns the JSON object into the policy and refuses whatever would let somebody in by mistake.
 //!
-//! What it does not do: it fetches no keys, and does not know models or endpoints. It logs nothing:
-//! credentials and claims must not stand in logs, and the verdict is a metric.
+//! What it does not do: it fetches no keys, and does not know models or endpoints. It logs nothing: credentials and claims
+//! must not stand in logs, and the verdict is a metric.
 
 pub mod api_key;
 pub mod config;
@@ -24,6 +24,8 @@ pub mod memory;
 mod name;
 #[cfg(test)]
 mod testkit;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod vectors;
 
 pub use config::{Policy, Spec};
 pub use denial::Denial;

@@ -141,7 +141,7 @@ impl BudgetStream {
     fn own_budget(&self, cx: &Cx<'_>) -> Reply {
         let Some(identity) = handoff::identity(cx.handoff) else {
             let message = "Send an API key or a token to read your own budget.";
-            return refuse(Dialect::OpenAi, Refusal::MissingApiKey, message);
+            return refuse(Dialect::OpenAi, Refusal::MissingCredential, message);
         };
         let balance = self.ledger(cx).balance(&self.payer_named(&identity.tenant), cx.now);
         answer::own_budget(&identity.tenant, &balance)

@@ -116,7 +116,7 @@ const LABEL_NOTES: &[(&str, &str)] = &[
     (
         "type",
         "of tokens `input` or `output`, the provider's own totals (OpenTelemetry `gen_ai.token.type`); of signatures \
-         `remembered` (by this worker) or `module` (checked in the filter)",
+         `remembered` (by this worker), `proxy` (checked by Envoy) or `module` (checked in the filter)",
     ),
     ("part", "disjoint parts; of input `uncached`, `cached`, `cache_write`; of output `answer`, `reasoning`"),
     ("result", "of auth `allowed`, `denied`; of the cache `bypass`, `hit`, `miss`, `refresh`"),

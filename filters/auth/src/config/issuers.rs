@@ -6,7 +6,7 @@ use tollgate_core::ConfigError;
 use tollgate_core::ports::Environment;
 
 use super::spec::{IssuerSpec, JwtSpec};
-use crate::jwt::{Algorithm, Issuer, Verifier, read_keys};
+use crate::jwt::{Algorithm, Issuer, KeySet, Kind, Verifier, read_keys};
 
 /// Longest leeway: clocks that differ by more should be mended, and a leaked token lives that much longer.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
@@ -28,18 +28,17 @@ fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer,
     check(&spec).map_err(|(field, problem)| ConfigError::at(format!("{path}.{field}"), problem))?;
     let algorithms = algorithms(&spec.algorithms, &format!("{path}.algorithms"))?;
     let jwks_path = format!("{path}.jwks");
-    let mut keys = Vec::new();
+    let mut keys = KeySet { algorithms, keys: Vec::new() };
     for part in spec.jwks.read(&jwks_path, env)? {
-        keys.append(&mut read_keys(&part.value, &algorithms, &part.path, part.is_inline)?);
+        keys.append(read_keys(&part.value, &keys.algorithms, &part.path, part.is_inline)?);
     }
-    if let Some(bare) = algorithms.iter().find(|algorithm| keys.iter().all(|key| key.algorithm() != **algorithm)) {
+    if let Some(bare) = keys.bare_algorithm() {
         let problem = format!("holds no key for {}: add one or drop the algorithm", bare.as_str());
         return Err(ConfigError::at(jwks_path, problem));
     }
     Ok(Issuer {
         name: spec.issuer,
         audiences: spec.audiences,
-        algorithms,
         tenant_claim: spec.tenant_claim,
         tier_claim: spec.tier_claim,
         leeway: spec.leeway.0,
@@ -67,20 +66,23 @@ fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {
 }
 
 fn algorithms(names: &[String], path: &str) -> Result<Vec<Algorithm>, ConfigError> {
+    let known = || Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
     let mut algorithms = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let algorithm = Algorithm::parse(name).ok_or_else(|| {
-            ConfigError::at(format!("{path}[{index}]"), "not an algorithm of this filter: use HS256, RS256 or ES256")
+            let problem = format!("not an algorithm of this filter: use one of {}", known());
+            ConfigError::at(format!("{path}[{index}]"), problem)
         })?;
         if !algorithms.contains(&algorithm) {
             algorithms.push(algorithm);
         }
     }
     if algorithms.is_empty() {
-        return Err(ConfigError::at(path, "name at least one of HS256, RS256, ES256"));
+        return Err(ConfigError::at(path, format!("name at least one of {}", known())));
     }
-    if algorithms.len() > 1 && algorithms.contains(&Algorithm::Hs256) {
-        let problem = "HS256 must stand alone: a shared secret beside public keys invites their confusion";
+    let secrets = algorithms.iter().filter(|algorithm| algorithm.kind() == Kind::Secret).count();
+    if secrets != 0 && secrets != algorithms.len() {
+        let problem = "HS* must stand alone: a shared secret beside public keys invites their confusion";
         return Err(ConfigError::at(path, problem));
     }
     Ok(algorithms)

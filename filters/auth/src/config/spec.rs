@@ -51,7 +51,7 @@ pub struct IssuerSpec {
     pub issuer: String,
     /// One of these must stand in `aud`.
     pub audiences: Vec<String>,
-    /// The only algorithms accepted: HS256 alone, or RS256 and ES256.
+    /// The only algorithms accepted: HS256, HS384 and HS512, or any of RS*, PS*, ES256, ES384 and EdDSA.
     pub algorithms: Vec<String>,
     /// The claim that names the tenant; `tenant` unless said otherwise.
     #[serde(default = "default_tenant_claim")]

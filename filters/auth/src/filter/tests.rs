@@ -126,12 +126,12 @@ fn each_refusal_has_its_code_and_its_count() {
     let early = sign_es256(&gate.pair, claims(json!({"nbf": NOW + 600})));
     let forged = sign_es256(&es256("e"), claims(json!({})));
     for (headers, code) in [
-        (&[][..], "missing_api_key"),
+        (&[][..], "missing_credential"),
         (&[("x-api-key", "abcd")], "invalid_api_key"),
         (&[("x-api-key", "abc"), ("api-key", "abcd")], "ambiguous_credential"),
         (&[("x-api-key", &expired)], "token_expired"),
         (&[("x-api-key", &early)], "token_not_yet_valid"),
-        (&[("x-api-key", &forged)], "invalid_api_key"),
+        (&[("x-api-key", &forged)], "signature_invalid"),
     ] {
         let before = gate.count("denied", code);
         let (body, reply) = gate.refused(PATH, headers);
@@ -170,7 +170,7 @@ fn a_refusal_speaks_the_dialect_of_the_path() {
 #[test]
 fn a_key_in_the_url_is_sent_to_the_header() {
     let (body, _) = Gate::new().refused("/v1beta/models/m:generateContent?key=abc", &[]);
-    assert!(body.contains("x-goog-api-key") && body.to_lowercase().contains("missing_api_key"), "{body}");
+    assert!(body.contains("x-goog-api-key") && body.to_lowercase().contains("missing_credential"), "{body}");
 }
 
 #[test]
@@ -190,6 +190,7 @@ fn odd_bytes_are_a_refusal_and_no_crash() {
             handoff: &mut call.handoff,
             store: &gate.proxy.store,
             meter: &mut meter,
+            signatures: &gate.proxy.signatures,
         };
         let flow = call.stream.on_request_headers(&mut cx, &mut headers, true);
         assert!(matches!(flow, Flow::Reply(reply) if reply.status == 401), "{name} {value:?}");
@@ -237,7 +238,7 @@ fn a_forged_token_is_checked_once_in_ten_seconds() {
         gate.refused(PATH, &[("x-api-key", &forged)]);
         assert_eq!(gate.signatures("module"), checked, "{later}");
     }
-    assert_eq!(gate.count("denied", "invalid_api_key"), 4);
+    assert_eq!(gate.count("denied", "signature_invalid"), 4);
 }
 
 #[test]
@@ -246,4 +247,19 @@ fn a_new_configuration_remembers_nothing() {
     let token = sign_es256(&gate.pair, claims(json!({})));
     assert_eq!(gate.call(PATH, &[("x-api-key", &token)]).0, Flow::Continue);
     other.refused(PATH, &[("x-api-key", &token)]);
+}
+
+/// The proxy's cryptography judges where it can, and a remembered token asks nobody.
+#[test]
+fn the_proxy_judges_what_it_can() {
+    use tollgate_core::ports::Signatures as _;
+    let mut gate = Gate::new();
+    gate.proxy.signatures.0 =
+        Some(|hash, spki, signature, text| crate::vectors::OverSpki.verify(hash, spki, signature, text));
+    let token = sign_es256(&gate.pair, claims(json!({})));
+    for _ in 0..2 {
+        assert_eq!(gate.call(PATH, &[("x-api-key", &token)]).0, Flow::Continue);
+    }
+    gate.refused(PATH, &[("x-api-key", &sign_es256(&es256("e"), claims(json!({}))))]);
+    assert_eq!((gate.signatures("proxy"), gate.signatures("module"), gate.signatures("remembered")), (2, 0, 1));
 }

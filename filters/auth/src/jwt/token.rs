@@ -1,9 +1,11 @@
 //! A token taken apart, before anything in it is believed.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{self, DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::credential::MAX_LEN;
@@ -18,42 +20,54 @@ pub(super) struct Header {
     crit: Option<IgnoredAny>,
 }
 
-/// A token whose signature nobody has checked yet.
-pub(super) struct Unverified<'t> {
-    pub(super) text: &'t str,
+/// A signed text whose signature nobody has checked yet (RFC 7515 §7.1, compact serialization).
+pub struct Jws<'t> {
     pub(super) header: Header,
-    pub(super) claims: Claims,
+    /// What was signed: header and payload as they came.
+    pub(super) signed: &'t str,
+    payload: &'t str,
+    pub(super) signature: Vec<u8>,
 }
 
-impl<'t> Unverified<'t> {
+impl<'t> Jws<'t> {
     /// Three parts, at most 8 KiB. Extensions that a token calls critical are unknown here, so it is refused
     /// (RFC 7515 §4.1.11).
-    pub(super) fn parse(text: &'t str) -> Result<Self, Denial> {
+    pub fn parse(text: &'t str) -> Result<Self, Denial> {
         if text.len() > MAX_LEN {
             return Err(Denial::TooLong);
         }
-        let mut parts = text.split('.');
-        let (Some(header), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Denial::TokenMalformed);
-        };
-        let header: Header = decode(header)?;
-        if header.crit.is_some() {
+        let (signed, signature) = text.rsplit_once('.').ok_or(Denial::TokenMalformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(Denial::TokenMalformed)?;
+        let header: Header = json(&decode(header)?)?;
+        if header.crit.is_some() || payload.contains('.') {
             return Err(Denial::TokenMalformed);
         }
-        Ok(Self { text, header, claims: Claims(decode(claims)?) })
+        Ok(Self { header, signed, payload, signature: decode(signature)? })
+    }
+
+    /// The name in `alg`, whatever it is.
+    pub fn algorithm(&self) -> &str {
+        &self.header.alg
     }
 }
 
-fn decode<T: DeserializeOwned>(part: &str) -> Result<T, Denial> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| Denial::TokenMalformed)?;
-    serde_json::from_slice(&json).map_err(|_| Denial::TokenMalformed)
+fn decode(part: &str) -> Result<Vec<u8>, Denial> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Denial::TokenMalformed)
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Denial> {
+    serde_json::from_slice(bytes).map_err(|_| Denial::TokenMalformed)
 }
 
 /// The claims by name. A claim of the wrong type makes the token unreadable: it is never taken for absent.
-pub(super) struct Claims(Map<String, Value>);
+pub struct Claims(Map<String, Value>);
 
 impl Claims {
+    /// Reads the payload.
+    pub fn decode(jws: &Jws<'_>) -> Result<Self, Denial> {
+        json(&decode(jws.payload)?)
+    }
+
     /// A string claim.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Denial> {
         self.0.get(name).map(|value| value.as_str().ok_or(Denial::TokenMalformed)).transpose()
@@ -71,6 +85,31 @@ impl Claims {
             Some(Value::Array(names)) => names.iter().any(|name| name.as_str() == Some(audience)),
             _ => false,
         }
+    }
+}
+
+/// A name that stands twice has no meaning that all readers share, so it is refused (RFC 7519 §4 leaves the choice).
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Claims;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
+                let mut claims = Map::new();
+                while let Some((name, value)) = members.next_entry::<String, Value>()? {
+                    if claims.insert(name, value).is_some() {
+                        return Err(de::Error::custom("a claim stands twice"));
+                    }
+                }
+                Ok(Claims(claims))
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 

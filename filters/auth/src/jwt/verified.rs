@@ -11,18 +11,18 @@ use crate::denial::Denial;
 /// A token whose signature held. It knows no clock, so it may be kept and judged again.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    times: Times,
+    times: Result<Times, Denial>,
     identity: Result<Rc<Identity>, Denial>,
 }
 
 impl Verified {
-    pub(super) fn new(times: Times, identity: Result<Identity, Denial>) -> Self {
+    pub(super) fn new(times: Result<Times, Denial>, identity: Result<Identity, Denial>) -> Self {
         Self { times, identity: identity.map(Rc::new) }
     }
 
     /// Who the token speaks for, if it is good now. Time is told first, as a caller can only mend one thing at once.
     pub fn judge(&self, now: Timestamp) -> Result<Rc<Identity>, Denial> {
-        self.times.check(now)?;
+        self.times?.check(now)?;
         self.identity.clone()
     }
 }

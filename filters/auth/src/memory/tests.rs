@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use serde_json::json;
+use tollgate_fakehost::FakeSignatures;
 
 use super::*;
 use crate::jwt::{Algorithm, Issuer, Jwks, Verifier, read_keys};
@@ -10,7 +11,6 @@ fn verifier() -> Verifier {
     Verifier::new(vec![Issuer {
         name: ISSUER.into(),
         audiences: vec!["tollgate".into()],
-        algorithms: vec![Algorithm::Hs256],
         tenant_claim: "tenant".into(),
         tier_claim: None,
         leeway: Duration::from_secs(30),
@@ -19,7 +19,7 @@ fn verifier() -> Verifier {
 }
 
 fn read(changes: serde_json::Value) -> Result<Verified, Denial> {
-    verifier().read(&sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes)))
+    verifier().read(&sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes)), &FakeSignatures::default())
 }
 
 fn digest(number: usize) -> KeyDigest {
@@ -82,5 +82,18 @@ fn refusals_that_cost_nothing_are_not_remembered() {
     for denial in Denial::ALL.iter().filter(|denial| **denial != Denial::SignatureInvalid) {
         memory.learn(digest(0), &Err(*denial), now());
         assert!(memory.recall(&digest(0), now()).is_none(), "{denial:?}");
+    }
+}
+
+/// What a token says cannot make its signature be checked again.
+#[test]
+fn a_signed_token_that_says_too_little_is_remembered() {
+    for changes in [json!({"exp": null}), json!({"exp": "x"}), json!({"aud": "x"}), json!({"tenant": null})] {
+        let mut memory = Memory::default();
+        let verdict = read(changes.clone());
+        memory.learn(digest(0), &verdict, now());
+        let known = memory.recall(&digest(0), now()).unwrap().unwrap();
+        assert_eq!(known.judge(now()), verdict.unwrap().judge(now()), "{changes}");
+        assert!(known.judge(now()).is_err(), "{changes}");
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::ConfigError;
-use crate::ports::{Attributes, Body, Environment, Handoff, Headers, Meter, SharedStore};
+use crate::ports::{Attributes, Body, Environment, Handoff, Headers, Meter, SharedStore, Signatures};
 use crate::timestamp::Timestamp;
 
 /// One filter of the suite. The value is its validated policy, shared by all streams of a worker.
@@ -42,6 +42,8 @@ pub struct Cx<'a> {
     pub store: &'a dyn SharedStore,
     /// Metrics.
     pub meter: &'a mut dyn Meter,
+    /// The proxy's own cryptography.
+    pub signatures: &'a dyn Signatures,
 }
 
 /// One call, phase by phase. Trailers end a body: a body phase with `last` set always comes, unless the call is cut.

@@ -11,7 +11,7 @@ pub const REQUEST_DURATION: &str = "gateway_request_duration_seconds";
 pub const TOKENS: &str = "gateway_tokens_total";
 /// Authentication verdicts, by result and reason.
 pub const AUTH: &str = "gateway_auth_total";
-/// Token signatures, by who judged them: `remembered`, or checked by the `module`.
+/// Token signatures, by who judged them: `remembered`, or checked by the `proxy` or the `module`.
 pub const AUTH_SIGNATURES: &str = "gateway_auth_signatures_total";
 /// Budget decisions, by decision.
 pub const BUDGET: &str = "gateway_budget_total";

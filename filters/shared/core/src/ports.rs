@@ -101,6 +101,35 @@ pub trait Attributes {
     fn duration(&self) -> Option<Duration>;
 }
 
+/// A hash function of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hash {
+    /// SHA-256
+    Sha256,
+    /// SHA-384
+    Sha384,
+    /// SHA-512
+    Sha512,
+}
+
+impl Hash {
+    /// The name in lower case, as in `sha256`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+/// The proxy's own cryptography, far faster than ours in WebAssembly.
+pub trait Signatures {
+    /// Whether a signature over `text` holds: RSASSA-PKCS1-v1_5 or ECDSA (in DER), as the key says, which is a DER
+    /// `SubjectPublicKeyInfo`. `None`: the proxy cannot judge, so judge elsewhere; it never stands for "no".
+    fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool>;
+}
+
 /// Environment variables of the VM.
 pub trait Environment {
     /// The variable's value, if it is set.

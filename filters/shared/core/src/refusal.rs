@@ -6,36 +6,69 @@
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
+    /// The token's algorithm is not one that its issuer may use.
+    AlgorithmNotAllowed,
+    /// More than one credential was sent.
+    AmbiguousCredential,
+    /// The token was made for somebody else.
+    AudienceMismatch,
     /// The body is longer than the gateway holds.
     BodyTooLarge,
+    /// The token says something else than the gateway requires.
+    ClaimMismatch,
+    /// The token does not say what the gateway must know.
+    ClaimMissing,
+    /// The caller may not use this endpoint.
+    EndpointNotAllowed,
     /// The credential is unknown, malformed or not accepted.
     InvalidApiKey,
     /// The request cannot be understood.
     InvalidRequest,
+    /// Nobody that the gateway trusts made the token.
+    IssuerUnknown,
+    /// The API key was valid once.
+    KeyExpired,
+    /// The API key is not valid yet.
+    KeyNotYetValid,
     /// No credential was sent.
-    MissingApiKey,
-    /// More than one credential was sent.
-    AmbiguousCredential,
+    MissingCredential,
+    /// The caller may not use this model.
+    ModelNotAllowed,
     /// A rate limit is exhausted.
     RateLimitExceeded,
-    /// The gateway cannot decide now (shared state under contention).
-    Unavailable,
+    /// No key in use made the token's signature.
+    SignatureInvalid,
     /// The token was valid once.
     TokenExpired,
+    /// The token cannot be read.
+    TokenMalformed,
     /// The token is not valid yet.
     TokenNotYetValid,
+    /// The gateway cannot decide now (shared state under contention).
+    Unavailable,
 }
 
 impl Refusal {
     /// All refusals, for tests and documentation.
     pub const ALL: &[Self] = &[
+        Self::AlgorithmNotAllowed,
         Self::AmbiguousCredential,
+        Self::AudienceMismatch,
         Self::BodyTooLarge,
+        Self::ClaimMismatch,
+        Self::ClaimMissing,
+        Self::EndpointNotAllowed,
         Self::InvalidApiKey,
         Self::InvalidRequest,
-        Self::MissingApiKey,
+        Self::IssuerUnknown,
+        Self::KeyExpired,
+        Self::KeyNotYetValid,
+        Self::MissingCredential,
+        Self::ModelNotAllowed,
         Self::RateLimitExceeded,
+        Self::SignatureInvalid,
         Self::TokenExpired,
+        Self::TokenMalformed,
         Self::TokenNotYetValid,
         Self::Unavailable,
     ];
@@ -45,10 +78,20 @@ impl Refusal {
         match self {
             Self::InvalidRequest => 400,
             Self::AmbiguousCredential
+            | Self::AlgorithmNotAllowed
+            | Self::AudienceMismatch
+            | Self::ClaimMismatch
+            | Self::ClaimMissing
             | Self::InvalidApiKey
-            | Self::MissingApiKey
+            | Self::IssuerUnknown
+            | Self::KeyExpired
+            | Self::KeyNotYetValid
+            | Self::MissingCredential
+            | Self::SignatureInvalid
+            | Self::TokenMalformed
             | Self::TokenExpired
             | Self::TokenNotYetValid => 401,
+            Self::EndpointNotAllowed | Self::ModelNotAllowed => 403,
             Self::BodyTooLarge => 413,
             Self::RateLimitExceeded => 429,
             Self::Unavailable => 503,
@@ -59,10 +102,21 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::AmbiguousCredential => "ambiguous_credential",
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::ClaimMismatch => "claim_mismatch",
+            Self::ClaimMissing => "claim_missing",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
+            Self::IssuerUnknown => "issuer_unknown",
+            Self::KeyExpired => "key_expired",
+            Self::KeyNotYetValid => "key_not_yet_valid",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::TokenMalformed => "token_malformed",
             Self::BodyTooLarge => "request_too_large",
             Self::InvalidApiKey => "invalid_api_key",
             Self::InvalidRequest => "invalid_request",
-            Self::MissingApiKey => "missing_api_key",
+            Self::MissingCredential => "missing_credential",
             Self::RateLimitExceeded => "rate_limit_exceeded",
             Self::TokenExpired => "token_expired",
             Self::TokenNotYetValid => "token_not_yet_valid",

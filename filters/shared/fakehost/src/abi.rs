@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Names and values of a header map, in order.
 pub type HeaderList = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// A function that the host offers beyond the ABI. `None` refuses the argument.
+pub type ForeignFunction = fn(&[u8]) -> Option<Vec<u8>>;
+
 /// What the host holds and what it was told.
 #[derive(Debug, Default)]
 pub struct Abi {
@@ -34,6 +37,8 @@ pub struct Abi {
     pub metrics: BTreeMap<String, u64>,
     /// Every hostcall answers this status and does nothing.
     pub fail_with: Option<u32>,
+    /// Foreign functions by name.
+    pub foreign_functions: BTreeMap<String, ForeignFunction>,
     /// Replies that will be refused.
     pub refuse_replies: u32,
     shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,

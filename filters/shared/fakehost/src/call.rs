@@ -44,6 +44,7 @@ impl<S: Stream> Call<S> {
             handoff: &mut self.handoff,
             store: &self.proxy.store,
             meter: &mut self.proxy.meter,
+            signatures: &self.proxy.signatures,
         };
         run(&mut self.stream, &mut cx, &mut self.request_headers, &mut self.response_headers)
     }

@@ -9,9 +9,11 @@
 pub mod abi;
 mod call;
 mod ports;
+mod signatures;
 
 pub use call::Call;
 pub use ports::{FakeAttributes, FakeBody, FakeEnvironment, FakeHandoff, FakeHeaders, FakeMeter, FakeStore};
+pub use signatures::{FakeSignatures, Verify};
 
 use std::rc::Rc;
 
@@ -26,6 +28,8 @@ pub struct Proxy {
     pub meter: FakeMeter,
     /// Environment variables of the VM.
     pub env: FakeEnvironment,
+    /// The proxy's own cryptography; a fresh one has none.
+    pub signatures: FakeSignatures,
     /// The stepped clock.
     pub now: Timestamp,
 }

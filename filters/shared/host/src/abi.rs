@@ -33,6 +33,7 @@ mod raw {
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_call_foreign_function(name: *const u8, name_size: usize, argument: *const u8, argument_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32, details: *const u8, details_size: usize, body: *const u8, body_size: usize,
             headers: *const u8, headers_size: usize, grpc_status: i32,
@@ -144,6 +145,15 @@ pub(crate) fn record_metric(id: u32, value: u64) -> bool {
 pub(crate) fn increment_metric(id: u32, offset: i64) -> bool {
     // SAFETY: numbers only.
     unsafe { raw::proxy_increment_metric(id, offset) == OK }
+}
+
+/// Calls a function that the host offers beyond the ABI. `None` where it has none of that name or refuses the argument.
+pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Option<Vec<u8>> {
+    let (argument_data, argument_size) = (argument.as_ptr(), argument.len());
+    // SAFETY: both slices outlive the call; the out-pointers are those of `bytes_from`.
+    bytes_from(|data, size| unsafe {
+        raw::proxy_call_foreign_function(name.as_ptr(), name.len(), argument_data, argument_size, data, size)
+    })
 }
 
 /// Answers the call here. `headers` are encoded as in [`crate::wire`]; `details` show as `%RESPONSE_CODE_DETAILS%`.

@@ -16,7 +16,7 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 use tollgate_core::{Cx, Filter, Flow, Reply, Stream, Timestamp, handoff};
 
 use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostStore};
-use crate::{abi, wire};
+use crate::{abi, signatures::HostSignatures, wire};
 
 /// One call at a filter.
 pub(crate) struct Http<F: Filter> {
@@ -60,6 +60,7 @@ impl<F: Filter> Http<F> {
             handoff: &mut HostHandoff,
             store: &HostStore,
             meter: &mut HostMeter,
+            signatures: &HostSignatures,
         };
         self.stream.as_mut().map(|stream| run(stream, &mut cx))
     }

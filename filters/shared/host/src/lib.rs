@@ -8,6 +8,7 @@
 //! - `root`: configuration in, policy or refusal out; one `http` a call
 //! - `http`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
 //! - `ports`: the ports of `tollgate_core` over hostcalls
+//! - `signatures`: the one port over a foreign function, whose arguments are protobuf
 //! - `abi`: the hostcalls themselves, the only file that may say `unsafe`
 //! - `wire`: header maps as the ABI writes them
 //!
@@ -20,6 +21,7 @@ mod abi;
 mod http;
 mod ports;
 mod root;
+mod signatures;
 #[cfg(test)]
 mod testkit;
 mod wire;

@@ -233,6 +233,24 @@ extern "C" fn proxy_send_local_response(
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_call_foreign_function(
+    name: *const u8,
+    name_size: usize,
+    argument: *const u8,
+    argument_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    hostcall(|abi| match abi.foreign_functions.get(&text(name, name_size)) {
+        Some(function) => match function(&copied(argument, argument_size)) {
+            Some(result) => hand_out(&result, data, size),
+            None => BAD_ARGUMENT,
+        },
+        None => NOT_FOUND,
+    })
+}
+
 /// Hostcalls that the SDK names and the host crate never makes. They exist so that tests link.
 macro_rules! never_called {
     ($($name:ident)*) => {
@@ -245,7 +263,7 @@ macro_rules! never_called {
 }
 
 never_called! {
-    proxy_add_header_map_value proxy_call_foreign_function proxy_close_stream proxy_continue_stream
+    proxy_add_header_map_value proxy_close_stream proxy_continue_stream
     proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_header_map_value proxy_get_log_level
     proxy_get_metric proxy_get_status proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send
     proxy_grpc_stream proxy_http_call proxy_register_shared_queue proxy_resolve_shared_queue
