@@ -14,6 +14,10 @@ pub enum Denial {
     Ambiguous,
     /// The token was made for somebody else.
     AudienceMismatch,
+    /// A claim says something else than the issuer's tokens must.
+    ClaimMismatch,
+    /// A claim that the issuer's tokens must have is not there.
+    ClaimMissing,
     /// The token is over.
     Expired,
     /// The token never ends.
@@ -50,6 +54,8 @@ impl Denial {
         Self::AlgorithmNotAllowed,
         Self::Ambiguous,
         Self::AudienceMismatch,
+        Self::ClaimMismatch,
+        Self::ClaimMissing,
         Self::Expired,
         Self::ExpiryMissing,
         Self::InQuery,
@@ -75,7 +81,8 @@ impl Denial {
             Self::NotYetValid => Refusal::TokenNotYetValid,
             Self::AlgorithmNotAllowed => Refusal::AlgorithmNotAllowed,
             Self::AudienceMismatch => Refusal::AudienceMismatch,
-            Self::ExpiryMissing | Self::TenantMissing => Refusal::ClaimMissing,
+            Self::ClaimMismatch => Refusal::ClaimMismatch,
+            Self::ClaimMissing | Self::ExpiryMissing | Self::TenantMissing => Refusal::ClaimMissing,
             Self::IssuerUnknown => Refusal::IssuerUnknown,
             // Which of the two it was is nobody's business who cannot sign.
             Self::SignatureInvalid | Self::UnknownKeyId => Refusal::SignatureInvalid,
@@ -97,6 +104,12 @@ impl Denial {
             }
             Self::AudienceMismatch => {
                 "The token was made for another audience. Ask its issuer for one that names this gateway."
+            }
+            Self::ClaimMismatch => {
+                "The token does not grant what this gateway requires. Ask its issuer for one with the required scope."
+            }
+            Self::ClaimMissing => {
+                "The token lacks a claim that this gateway requires. Ask its issuer for one that has it."
             }
             Self::Expired => "The token has expired. Get a fresh one and try again.",
             Self::ExpiryMissing => "The token has no `exp` claim. Ask its issuer for one that expires.",

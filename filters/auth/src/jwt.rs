@@ -11,12 +11,14 @@
 //! over. Audience and tenant are judged here, time in [`verified`] (RFC 7519 §4.1).
 
 mod algorithm;
+mod claims;
 mod jwks;
 mod key;
 mod key_set;
 mod token;
 mod verified;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tollgate_core::Identity;
@@ -25,10 +27,11 @@ use tollgate_core::ports::Signatures;
 use crate::denial::Denial;
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
 pub use algorithm::{Algorithm, Kind};
+pub use claims::Claims;
 pub use jwks::{Jwks, read_keys};
 pub use key::Key;
 pub use key_set::KeySet;
-pub use token::{Claims, Jws};
+pub use token::Jws;
 use verified::Times;
 pub use verified::Verified;
 
@@ -38,6 +41,8 @@ pub struct Issuer {
     pub name: String,
     /// One of these must stand in `aud`.
     pub audiences: Vec<String>,
+    /// Claims that must stand there with this word.
+    pub required_claims: BTreeMap<String, String>,
     /// The claim that names the tenant.
     pub tenant_claim: String,
     /// The claim that names the tier, if tokens carry one.
@@ -73,7 +78,7 @@ impl Verifier {
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name).ok_or(Denial::IssuerUnknown)?;
         issuer.keys.check_signature(&jws, proxy)?;
         let times = Times::of(&claims, issuer.leeway);
-        let identity = issuer.check_audience(&claims).and_then(|()| issuer.identify(&claims));
+        let identity = issuer.check_claims(&claims).and_then(|()| issuer.identify(&claims));
         Ok(Verified::new(times, identity))
     }
 }
@@ -84,9 +89,11 @@ pub fn looks_like_token(credential: &str) -> bool {
 }
 
 impl Issuer {
-    fn check_audience(&self, claims: &Claims) -> Result<(), Denial> {
-        let is_for_us = self.audiences.iter().any(|audience| claims.is_for(audience));
-        if is_for_us { Ok(()) } else { Err(Denial::AudienceMismatch) }
+    fn check_claims(&self, claims: &Claims) -> Result<(), Denial> {
+        if !self.audiences.iter().any(|audience| claims.is_for(audience)) {
+            return Err(Denial::AudienceMismatch);
+        }
+        self.required_claims.iter().try_for_each(|(path, wanted)| claims.require(path, wanted))
     }
 
     /// The tenant comes from its claim; the credential's id is `jwt:<sub>`, or `jwt:<iss>` for a token without `sub`.

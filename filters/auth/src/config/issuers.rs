@@ -39,6 +39,7 @@ fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer,
     Ok(Issuer {
         name: spec.issuer,
         audiences: spec.audiences,
+        required_claims: spec.required_claims,
         tenant_claim: spec.tenant_claim,
         tier_claim: spec.tier_claim,
         leeway: spec.leeway.0,
@@ -52,6 +53,9 @@ fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {
     }
     if spec.audiences.is_empty() || spec.audiences.iter().any(String::is_empty) {
         return Err(("audiences", "name at least one, none empty: else tokens made for other services would pass"));
+    }
+    if spec.required_claims.iter().any(|(path, wanted)| path.is_empty() || wanted.is_empty()) {
+        return Err(("required_claims", "a claim needs a name and the text that it must be or hold"));
     }
     if spec.tenant_claim.is_empty() {
         return Err(("tenant_claim", "must be the name of a claim"));

@@ -1,5 +1,6 @@
 //! The configuration as it is written. None of these types is `Debug`: they may hold what must not be printed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -53,10 +54,14 @@ pub struct IssuerSpec {
     pub audiences: Vec<String>,
     /// The only algorithms accepted: HS256, HS384 and HS512, or any of RS*, PS*, ES256, ES384 and EdDSA.
     pub algorithms: Vec<String>,
-    /// The claim that names the tenant; `tenant` unless said otherwise.
+    /// Claims that a token must have, by name or path, each with the text that it must be or hold as a word:
+    /// `{"scope": "models"}` takes `"scope": "models billing"` and `"scope": ["models"]`.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, String>,
+    /// The claim that names the tenant, by name or path (`org.id`); `tenant` unless said otherwise.
     #[serde(default = "default_tenant_claim")]
     pub tenant_claim: String,
-    /// The claim that names the tier, if tokens carry one.
+    /// The claim that names the tier, by name or path, if tokens carry one.
     pub tier_claim: Option<String>,
     /// By how much clocks may differ; `30s` unless said otherwise, `10m` at most.
     #[serde(default = "default_leeway")]

@@ -148,6 +148,10 @@ fn issuers_that_would_take_too_much_are_refused() {
             json!({"audiences": []}),
             at("audiences: name at least one, none empty: else tokens made for other services would pass"),
         ),
+        (
+            json!({"required_claims": {"scope": ""}}),
+            at("required_claims: a claim needs a name and the text that it must be or hold"),
+        ),
         (json!({"tenant_claim": ""}), at("tenant_claim: must be the name of a claim")),
         (
             json!({"tier_claim": ""}),

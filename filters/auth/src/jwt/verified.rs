@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_core::{Identity, Timestamp};
 
-use super::token::Claims;
+use super::claims::Claims;
 use crate::denial::Denial;
 
 /// A token whose signature held. It knows no clock, so it may be kept and judged again.

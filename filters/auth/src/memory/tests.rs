@@ -11,6 +11,7 @@ fn verifier() -> Verifier {
     Verifier::new(vec![Issuer {
         name: ISSUER.into(),
         audiences: vec!["tollgate".into()],
+        required_claims: [].into(),
         tenant_claim: "tenant".into(),
         tier_claim: None,
         leeway: Duration::from_secs(30),
