@@ -9,6 +9,7 @@
 )]
 
 mod auth;
+mod auth_models;
 mod auth_tokens;
 mod budget;
 mod cache;

@@ -11,7 +11,11 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tollgate_core::Identity;
+use tollgate_core::Timestamp;
+
+use crate::caller::Caller;
+use crate::denial::Denial;
+use crate::validity::{Phase, Validity};
 
 /// SHA-256 of a credential.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,16 +59,39 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
+/// One key.
+pub struct ApiKey {
+    digest: KeyDigest,
+    validity: Validity,
+    caller: Rc<Caller>,
+}
+
+impl ApiKey {
+    /// A key, whose it is and when it is good.
+    pub fn new(digest: KeyDigest, validity: Validity, caller: Caller) -> Self {
+        Self { digest, validity, caller: Rc::new(caller) }
+    }
+
+    /// Whose key it is, if it is good now.
+    pub fn judge(&self, now: Timestamp) -> Result<Rc<Caller>, Denial> {
+        match self.validity.phase(now) {
+            Phase::Now => Ok(Rc::clone(&self.caller)),
+            Phase::Over => Err(Denial::KeyExpired),
+            Phase::Early => Err(Denial::KeyNotYetValid),
+        }
+    }
+}
+
 /// All keys of the policy.
 #[derive(Default)]
 pub struct ApiKeys {
-    by_prefix: BTreeMap<u64, Vec<(KeyDigest, Rc<Identity>)>>,
+    by_prefix: BTreeMap<u64, Vec<ApiKey>>,
 }
 
 impl ApiKeys {
     /// Adds a key. Two keys of one digest are for the configuration to refuse.
-    pub fn insert(&mut self, digest: KeyDigest, identity: Identity) {
-        self.by_prefix.entry(digest.prefix()).or_default().push((digest, Rc::new(identity)));
+    pub fn insert(&mut self, key: ApiKey) {
+        self.by_prefix.entry(key.digest.prefix()).or_default().push(key);
     }
 
     /// Whether there is no key at all.
@@ -72,56 +99,13 @@ impl ApiKeys {
         self.by_prefix.is_empty()
     }
 
-    /// Whose key this is.
-    pub fn identify(&self, digest: &KeyDigest) -> Option<&Rc<Identity>> {
+    /// The key of this digest, good or over: time is looked at only once the whole digest matched, so how long it takes
+    /// tells nobody who guesses whether a key was ever in use.
+    pub fn find(&self, digest: &KeyDigest) -> Option<&ApiKey> {
         let candidates = self.by_prefix.get(&digest.prefix())?;
-        candidates.iter().find(|(stored, _)| bool::from(stored.0.ct_eq(&digest.0))).map(|(_, identity)| identity)
+        candidates.iter().find(|key| bool::from(key.digest.0.ct_eq(&digest.0)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// SHA-256("abc"), FIPS 180-2 appendix B.1.
-    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-
-    fn identity(id: &str) -> Identity {
-        Identity { tenant: "acme".into(), credential_id: id.into(), tier: None }
-    }
-
-    #[test]
-    fn a_key_is_found_by_its_digest_alone() {
-        let mut keys = ApiKeys::default();
-        keys.insert(KeyDigest::from_hex(ABC).unwrap(), identity("k"));
-        assert_eq!(keys.identify(&KeyDigest::of("abc")), Some(&Rc::new(identity("k"))));
-        assert_eq!(keys.identify(&KeyDigest::of("abd")), None);
-        assert_eq!(keys.identify(&KeyDigest::of(ABC)), None, "the digest is not the key");
-    }
-
-    #[test]
-    fn digests_of_one_prefix_are_told_apart_by_all_their_bytes() {
-        let mut twin = KeyDigest::of("abc");
-        twin.0[31] ^= 1;
-        let mut keys = ApiKeys::default();
-        keys.insert(twin, identity("twin"));
-        assert_eq!(keys.identify(&KeyDigest::of("abc")), None);
-        keys.insert(KeyDigest::of("abc"), identity("k"));
-        assert_eq!(keys.identify(&KeyDigest::of("abc")), Some(&Rc::new(identity("k"))));
-    }
-
-    #[test]
-    fn hex_is_read_in_either_case_and_nothing_else_is() {
-        assert!(KeyDigest::from_hex(&ABC.to_uppercase()) == KeyDigest::from_hex(ABC));
-        for bad in [
-            "",
-            "ba",
-            &ABC.replacen("ba", "b", 1),
-            &format!("{ABC}00"),
-            &ABC.replacen('b', "g", 1),
-            &ABC.replacen("ba", "+a", 1),
-        ] {
-            assert!(KeyDigest::from_hex(bad).is_none(), "{bad}");
-        }
-    }
-}
+mod tests;

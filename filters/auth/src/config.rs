@@ -8,6 +8,7 @@ mod issuers;
 mod keys;
 mod source;
 mod spec;
+mod terms;
 
 use std::collections::BTreeSet;
 

@@ -26,6 +26,10 @@ pub enum Denial {
     InQuery,
     /// No configured issuer made the token.
     IssuerUnknown,
+    /// The API key is over.
+    KeyExpired,
+    /// The API key's time has not come.
+    KeyNotYetValid,
     /// The credential holds bytes that no key or token has.
     Malformed,
     /// No credential came.
@@ -60,6 +64,8 @@ impl Denial {
         Self::ExpiryMissing,
         Self::InQuery,
         Self::IssuerUnknown,
+        Self::KeyExpired,
+        Self::KeyNotYetValid,
         Self::Malformed,
         Self::Missing,
         Self::NotBearer,
@@ -84,6 +90,8 @@ impl Denial {
             Self::ClaimMismatch => Refusal::ClaimMismatch,
             Self::ClaimMissing | Self::ExpiryMissing | Self::TenantMissing => Refusal::ClaimMissing,
             Self::IssuerUnknown => Refusal::IssuerUnknown,
+            Self::KeyExpired => Refusal::KeyExpired,
+            Self::KeyNotYetValid => Refusal::KeyNotYetValid,
             // Which of the two it was is nobody's business who cannot sign.
             Self::SignatureInvalid | Self::UnknownKeyId => Refusal::SignatureInvalid,
             Self::TokenMalformed => Refusal::TokenMalformed,
@@ -120,6 +128,8 @@ impl Denial {
             Self::IssuerUnknown => {
                 "The token's issuer is not accepted here. Get one from an issuer that this gateway trusts."
             }
+            Self::KeyExpired => "The API key has expired. Ask the gateway's operator for a new one.",
+            Self::KeyNotYetValid => "The API key is not valid yet. Use it from its first day on.",
             Self::Malformed => {
                 "The credential holds characters that no API key or token has. Check it for line breaks, quotes and \
                  blanks."

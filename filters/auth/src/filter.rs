@@ -1,18 +1,20 @@
-//! The phases of auth: there is one, the request's head.
+//! The phases of auth: the request's head, and its body where the caller is limited to models.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use tollgate_core::ports::{Hash, Headers, Signatures};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream};
+use tollgate_core::ports::{Body, Hash, Headers, Signatures};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
 use tollgate_core::{handoff, header, metric};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::api_key::KeyDigest;
+use crate::caller::Caller;
 use crate::config::Policy;
 use crate::credential;
 use crate::denial::Denial;
+use crate::grant::{Permit, Refused};
 use crate::jwt::{Verified, looks_like_token};
 use crate::memory::Memory;
 
@@ -43,16 +45,16 @@ impl Proof {
 impl AuthFilter {
     /// A configured digest is proof, so keys come first and may look like anything; the form of the rest says whether
     /// it was meant as a token.
-    fn identify(&self, credential: &str, cx: &mut Cx<'_>) -> Result<(Rc<Identity>, Proof), Denial> {
+    fn identify(&self, credential: &str, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Denial> {
         let digest = KeyDigest::of(credential);
-        if let Some(identity) = self.policy.api_keys.identify(&digest) {
-            return Ok((Rc::clone(identity), Proof::ApiKey));
+        if let Some(key) = self.policy.api_keys.find(&digest) {
+            return key.judge(cx.now).map(|caller| (caller, Proof::ApiKey));
         }
         if self.policy.tokens.is_empty() || !looks_like_token(credential) {
             return Err(Denial::UnknownKey);
         }
         let verified = self.read_token(credential, digest, cx)?;
-        verified.judge(cx.now).map(|identity| (identity, Proof::Jwt))
+        verified.judge(cx.now).map(|caller| (caller, Proof::Jwt))
     }
 
     fn read_token(&self, token: &str, digest: KeyDigest, cx: &mut Cx<'_>) -> Result<Verified, Denial> {
@@ -95,17 +97,25 @@ impl Filter for AuthFilter {
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
-        AuthStream { filter: Rc::clone(self) }
+        AuthStream { filter: Rc::clone(self), held: None }
     }
 }
 
 /// One call.
 pub struct AuthStream {
     filter: Rc<AuthFilter>,
+    /// The call whose body will tell whether it may go on.
+    held: Option<Held>,
+}
+
+struct Held {
+    caller: Rc<Caller>,
+    proof: Proof,
+    path: Vec<u8>,
 }
 
 impl Stream for AuthStream {
-    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         let all = headers.all();
         let path = header::first(&all, ":path").unwrap_or_default();
         let credential = credential::take(&all, path);
@@ -114,19 +124,51 @@ impl Stream for AuthStream {
             strip(&all, headers);
             return Flow::Continue;
         }
-        match credential.and_then(|credential| self.filter.identify(credential, cx)) {
-            Ok((identity, proof)) => {
-                cx.meter.add(metric::AUTH, &[("result", "allowed"), ("reason", proof.as_str())], 1);
-                handoff::set_identity(cx.handoff, &identity);
-                strip(&all, headers);
+        let (caller, proof) = match credential.and_then(|credential| self.filter.identify(credential, cx)) {
+            Ok(known) => known,
+            Err(denial) => return deny(cx, denial.refusal().code(), reply(path, denial)),
+        };
+        match caller.grant.at_head(path) {
+            Permit::Refused(refused) => return deny(cx, refused.refusal().code(), refused.reply(path)),
+            // A body that never comes names no model.
+            Permit::InBody if last => {
+                return deny(cx, Refused::NoModel.refusal().code(), Refused::NoModel.reply(path));
+            }
+            Permit::InBody => {
+                self.held = Some(Held { caller: Rc::clone(&caller), proof, path: path.to_vec() });
+            }
+            Permit::Given => allow(cx, proof),
+        }
+        handoff::set_identity(cx.handoff, &caller.identity);
+        if !caller.metadata.is_empty() {
+            handoff::set_metadata(cx.handoff, &caller.metadata);
+        }
+        strip(&all, headers);
+        Flow::Continue
+    }
+
+    fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        if !last && self.held.is_some() {
+            return Flow::Wait;
+        }
+        let Some(Held { caller, proof, path }) = self.held.take() else { return Flow::Continue };
+        match caller.grant.at_body(&path, &body.read()) {
+            Ok(()) => {
+                allow(cx, proof);
                 Flow::Continue
             }
-            Err(denial) => {
-                cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", denial.refusal().code())], 1);
-                Flow::Reply(reply(path, denial))
-            }
+            Err(refused) => deny(cx, refused.refusal().code(), refused.reply(&path)),
         }
     }
+}
+
+fn allow(cx: &mut Cx<'_>, proof: Proof) {
+    cx.meter.add(metric::AUTH, &[("result", "allowed"), ("reason", proof.as_str())], 1);
+}
+
+fn deny(cx: &mut Cx<'_>, code: &str, reply: Reply) -> Flow {
+    cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", code)], 1);
+    Flow::Reply(reply)
 }
 
 /// Removes every credential, wherever it stood, and whatever passes itself off as ours.

@@ -24,7 +24,9 @@ use std::time::Duration;
 use tollgate_core::Identity;
 use tollgate_core::ports::Signatures;
 
+use crate::caller::Caller;
 use crate::denial::Denial;
+use crate::grant::ModelPattern;
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
 pub use algorithm::{Algorithm, Kind};
 pub use claims::Claims;
@@ -32,8 +34,8 @@ pub use jwks::{Jwks, read_keys};
 pub use key::Key;
 pub use key_set::KeySet;
 pub use token::Jws;
-use verified::Times;
 pub use verified::Verified;
+use verified::validity;
 
 /// Who may make tokens, and how they are read.
 pub struct Issuer {
@@ -47,6 +49,8 @@ pub struct Issuer {
     pub tenant_claim: String,
     /// The claim that names the tier, if tokens carry one.
     pub tier_claim: Option<String>,
+    /// The claim that names the models, if tokens carry them.
+    pub models_claim: Option<String>,
     /// By how much clocks may differ.
     pub leeway: Duration,
     /// Its keys and the only algorithms accepted.
@@ -77,9 +81,8 @@ impl Verifier {
         let name = claims.text("iss")?.ok_or(Denial::IssuerUnknown)?;
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name).ok_or(Denial::IssuerUnknown)?;
         issuer.keys.check_signature(&jws, proxy)?;
-        let times = Times::of(&claims, issuer.leeway);
-        let identity = issuer.check_claims(&claims).and_then(|()| issuer.identify(&claims));
-        Ok(Verified::new(times, identity))
+        let caller = issuer.check_claims(&claims).and_then(|()| issuer.caller(&claims));
+        Ok(Verified::new(validity(&claims, issuer.leeway), caller))
     }
 }
 
@@ -94,6 +97,17 @@ impl Issuer {
             return Err(Denial::AudienceMismatch);
         }
         self.required_claims.iter().try_for_each(|(path, wanted)| claims.require(path, wanted))
+    }
+
+    fn caller(&self, claims: &Claims) -> Result<Caller, Denial> {
+        let mut caller = Caller::unlimited(self.identify(claims)?);
+        if let Some(claim) = &self.models_claim {
+            // Without the claim the token would be without limits, which its maker cannot have meant.
+            let models = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
+            let models: Option<Vec<_>> = models.into_iter().map(ModelPattern::parse).collect();
+            caller.grant.models = Some(models.ok_or(Denial::TokenMalformed)?);
+        }
+        Ok(caller)
     }
 
     /// The tenant comes from its claim; the credential's id is `jwt:<sub>`, or `jwt:<iss>` for a token without `sub`.

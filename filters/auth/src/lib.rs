@@ -1,29 +1,34 @@
 //! Who calls: API keys and JWTs in, one identity out.
 //!
-//! Everything is decided at request headers, so nothing reaches the provider before the verdict and no body is held:
+//! Who calls is decided at request headers. A body is held only where a caller is limited to models and the API carries the
+//! model in its body:
 //!
 //! 1. [`credential`] takes the one credential out of header bytes, whichever of the four headers it came in;
 //! 2. [`api_key`] looks its SHA-256 digest up; a match is proof, whatever the credential looks like;
 //! 3. what looks like a token goes to [`jwt`]: issuer, algorithm, key, signature (judged by the proxy where it can), then
 //!    time, audience and tenant; [`memory`] spares the signature of a token that was here before;
-//! 4. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
-//!    behind, or answers 401 in the caller's dialect; [`denial`] is the table of reasons.
+//! 4. [`grant`] says whether that caller may use this endpoint and this model;
+//! 5. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
+//!    behind, or answers 401 or 403 in the caller's dialect; [`denial`] is the table of reasons.
 //!
 //! [`config`] turns the JSON object into the policy and refuses whatever would let somebody in by mistake.
 //!
-//! What it does not do: it fetches no keys, and does not know models or endpoints. It logs nothing: credentials and claims
-//! must not stand in logs, and the verdict is a metric.
+//! What it does not do: it fetches no keys. It logs nothing: credentials and claims must not stand in logs, and the verdict
+//! is a metric.
 
 pub mod api_key;
+pub mod caller;
 pub mod config;
 pub mod credential;
 pub mod denial;
 pub mod filter;
+pub mod grant;
 pub mod jwt;
 pub mod memory;
 mod name;
 #[cfg(test)]
 mod testkit;
+pub mod validity;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod vectors;
 

@@ -5,7 +5,7 @@
 //! have moved either way. Until its `exp` a token costs one SHA-256.
 //!
 //! - **Verified tokens**: [`MAX_VERIFIED`], the least recently used one leaves first. 4,096 tokens are some 2 MiB a worker
-//!   at worst (names are bounded, see [`crate::name`]); whoever has more callers at once checks a signature more.
+//!   (names are bounded, see [`crate::name`]); whoever has more callers at once checks a signature more.
 //! - **Forged tokens**: [`MAX_FORGED`], each for [`FORGED_TTL`], in a list of their own, so that guessing pushes no good
 //!   token out. It damps the caller that sends one bad token again and again; a fresh forgery still costs its check.
 //!   Only a bad signature is kept: every other refusal is cheaper than the look-up.

@@ -42,6 +42,7 @@ fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer,
         required_claims: spec.required_claims,
         tenant_claim: spec.tenant_claim,
         tier_claim: spec.tier_claim,
+        models_claim: spec.models_claim,
         leeway: spec.leeway.0,
         keys,
     })
@@ -62,6 +63,9 @@ fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {
     }
     if spec.tier_claim.as_ref().is_some_and(String::is_empty) {
         return Err(("tier_claim", "must be the name of a claim; leave it out if tokens carry no tier"));
+    }
+    if spec.models_claim.as_ref().is_some_and(String::is_empty) {
+        return Err(("models_claim", "must be the name of a claim; leave it out if tokens carry no models"));
     }
     if spec.leeway.0 > MAX_LEEWAY {
         return Err(("leeway", "must be at most 10m"));

@@ -7,8 +7,13 @@ use tollgate_core::{ConfigError, Identity};
 
 use super::source::Source;
 use super::spec::ApiKeySpec;
-use crate::api_key::{ApiKeys, KeyDigest};
+use super::terms::{self, Problem};
+use crate::api_key::{ApiKey, ApiKeys, KeyDigest};
+use crate::caller::Caller;
 use crate::name::{MAX_NAME, TOKEN_PREFIX, is_name};
+
+/// Most entries of metadata, since every call hands them on.
+const MAX_METADATA: usize = 16;
 
 /// Reads all keys; neither an id nor a digest may come twice, in whatever places.
 pub(super) fn read(source: Source<Vec<ApiKeySpec>>, env: &dyn Environment) -> Result<ApiKeys, ConfigError> {
@@ -18,8 +23,10 @@ pub(super) fn read(source: Source<Vec<ApiKeySpec>>, env: &dyn Environment) -> Re
     for part in source.read("api_keys", env)? {
         for (index, spec) in part.value.into_iter().enumerate() {
             let path = format!("{}[{index}]", part.path);
-            let digest =
-                check(&spec).map_err(|(field, problem)| ConfigError::at(format!("{path}.{field}"), problem))?;
+            let at = |(field, problem): Problem| ConfigError::at(format!("{path}.{field}"), problem);
+            let digest = check(&spec).map_err(at)?;
+            let validity = terms::validity(&spec).map_err(at)?;
+            let grant = terms::grant(&spec).map_err(at)?;
             if let Some(first) = ids.insert(spec.id.clone(), path.clone()) {
                 let problem = format!("the same id stands at {first}: give each key its own");
                 return Err(ConfigError::at(format!("{path}.id"), problem));
@@ -28,13 +35,14 @@ pub(super) fn read(source: Source<Vec<ApiKeySpec>>, env: &dyn Environment) -> Re
                 let problem = format!("the same key stands at {first}: remove one of the two");
                 return Err(ConfigError::at(format!("{path}.sha256"), problem));
             }
-            keys.insert(digest, Identity { tenant: spec.tenant, credential_id: spec.id, tier: spec.tier });
+            let identity = Identity { tenant: spec.tenant, credential_id: spec.id, tier: spec.tier };
+            keys.insert(ApiKey::new(digest, validity, Caller { identity, grant, metadata: spec.metadata }));
         }
     }
     Ok(keys)
 }
 
-fn check(spec: &ApiKeySpec) -> Result<KeyDigest, (&'static str, &'static str)> {
+fn check(spec: &ApiKeySpec) -> Result<KeyDigest, Problem> {
     for (field, name) in [("id", Some(&spec.id)), ("tenant", Some(&spec.tenant)), ("tier", spec.tier.as_ref())] {
         if name.is_some_and(|name| !is_name(name, MAX_NAME)) {
             return Err((field, "must have 1 to 128 bytes and no control characters"));
@@ -42,6 +50,10 @@ fn check(spec: &ApiKeySpec) -> Result<KeyDigest, (&'static str, &'static str)> {
     }
     if spec.id.starts_with(TOKEN_PREFIX) {
         return Err(("id", "must not begin with `jwt:`, which marks callers with a token: choose another id"));
+    }
+    let is_good = |(name, value): (&String, &String)| is_name(name, MAX_NAME) && is_name(value, MAX_NAME);
+    if spec.metadata.len() > MAX_METADATA || !spec.metadata.iter().all(is_good) {
+        return Err(("metadata", "must have at most 16 entries, names and values of 1 to 128 bytes each"));
     }
     KeyDigest::from_hex(&spec.sha256)
         .ok_or(("sha256", "must be the SHA-256 of the key in 64 hexadecimal digits, as scripts/new-key prints it"))

@@ -34,6 +34,18 @@ pub struct ApiKeySpec {
     pub tier: Option<String>,
     /// SHA-256 of the key, 64 hexadecimal digits.
     pub sha256: String,
+    /// From when on the key is good (RFC 3339, as in `2026-01-31T00:00:00Z`).
+    pub not_before: Option<String>,
+    /// When the key ends. For a rotation without a gap, give the tenant two keys whose times overlap.
+    pub expires_at: Option<String>,
+    /// The only models, exact or as `prefix*`; all unless said otherwise.
+    pub models: Option<Vec<String>>,
+    /// The only endpoints (`chat_completions`, `completions`, `responses`, `embeddings`, `messages`, `generate_content`,
+    /// `stream_generate_content`, `other`); all unless said otherwise.
+    pub endpoints: Option<Vec<String>>,
+    /// Handed on to access logs and later filters, never judged.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Tokens.
@@ -63,6 +75,9 @@ pub struct IssuerSpec {
     pub tenant_claim: String,
     /// The claim that names the tier, by name or path, if tokens carry one.
     pub tier_claim: Option<String>,
+    /// The claim that names the models (an array, or words with blanks between; exact or `prefix*`), by name or path. A
+    /// token without it is refused.
+    pub models_claim: Option<String>,
     /// By how much clocks may differ; `30s` unless said otherwise, `10m` at most.
     #[serde(default = "default_leeway")]
     pub leeway: HumanDuration,

@@ -1,5 +1,9 @@
+mod permission;
+
 use serde_json::json;
 use tollgate_fakehost::{Call, FakeHeaders, Proxy};
+
+use tollgate_core::Identity;
 
 use super::*;
 use crate::testkit::*;

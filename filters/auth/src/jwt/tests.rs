@@ -18,6 +18,7 @@ fn verifier(algorithms: &[Algorithm], keys: &[String]) -> Verifier {
         required_claims: [].into(),
         tenant_claim: "tenant".into(),
         tier_claim: Some("tier".into()),
+        models_claim: None,
         leeway: Duration::from_secs(30),
         keys: read_keys(&jwks, algorithms, "jwks", false).unwrap(),
     }])
@@ -30,7 +31,7 @@ fn hmac_verifier() -> Verifier {
 impl Verifier {
     /// Everything at once, as a call without memory would.
     fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Denial> {
-        self.read(token, &FakeSignatures::default())?.judge(now).map(|identity| (*identity).clone())
+        self.read(token, &FakeSignatures::default())?.judge(now).map(|caller| caller.identity.clone())
     }
 }
 

@@ -3,55 +3,39 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate_core::{Identity, Timestamp};
+use tollgate_core::Timestamp;
 
 use super::claims::Claims;
+use crate::caller::Caller;
 use crate::denial::Denial;
+use crate::validity::{Phase, Validity};
 
 /// A token whose signature held. It knows no clock, so it may be kept and judged again.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    times: Result<Times, Denial>,
-    identity: Result<Rc<Identity>, Denial>,
+    validity: Result<Validity, Denial>,
+    caller: Result<Rc<Caller>, Denial>,
 }
 
 impl Verified {
-    pub(super) fn new(times: Result<Times, Denial>, identity: Result<Identity, Denial>) -> Self {
-        Self { times, identity: identity.map(Rc::new) }
+    pub(super) fn new(validity: Result<Validity, Denial>, caller: Result<Caller, Denial>) -> Self {
+        Self { validity, caller: caller.map(Rc::new) }
     }
 
     /// Who the token speaks for, if it is good now. Time is told first, as a caller can only mend one thing at once.
-    pub fn judge(&self, now: Timestamp) -> Result<Rc<Identity>, Denial> {
-        self.times?.check(now)?;
-        self.identity.clone()
+    pub fn judge(&self, now: Timestamp) -> Result<Rc<Caller>, Denial> {
+        match self.validity?.phase(now) {
+            Phase::Now => self.caller.clone(),
+            Phase::Over => Err(Denial::Expired),
+            Phase::Early => Err(Denial::NotYetValid),
+        }
     }
 }
 
-/// When a token is good: seconds since the Unix epoch, the leeway taken in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    /// From here on it is over.
-    end: u64,
-    /// Before this it is not valid yet: the later of `nbf` and `iat`.
-    begin: u64,
-}
-
-impl Times {
-    pub(super) fn of(claims: &Claims, leeway: Duration) -> Result<Self, Denial> {
-        let leeway = leeway.as_secs();
-        let end = claims.date("exp")?.ok_or(Denial::ExpiryMissing)?;
-        let begin = claims.date("nbf")?.max(claims.date("iat")?).unwrap_or(0);
-        Ok(Self { end: end.saturating_add(leeway), begin: begin.saturating_sub(leeway) })
-    }
-
-    fn check(self, now: Timestamp) -> Result<(), Denial> {
-        let now = now.as_secs();
-        if now >= self.end {
-            return Err(Denial::Expired);
-        }
-        if now < self.begin {
-            return Err(Denial::NotYetValid);
-        }
-        Ok(())
-    }
+/// From the later of `nbf` and `iat` until `exp`, the leeway taken in.
+pub(super) fn validity(claims: &Claims, leeway: Duration) -> Result<Validity, Denial> {
+    let leeway = leeway.as_secs();
+    let end = claims.date("exp")?.ok_or(Denial::ExpiryMissing)?;
+    let begin = claims.date("nbf")?.max(claims.date("iat")?).unwrap_or(0);
+    Ok(Validity { begin: begin.saturating_sub(leeway), end: end.saturating_add(leeway) })
 }

@@ -14,6 +14,7 @@ fn verifier() -> Verifier {
         required_claims: [].into(),
         tenant_claim: "tenant".into(),
         tier_claim: None,
+        models_claim: None,
         leeway: Duration::from_secs(30),
         keys: read_keys(&jwks, &[Algorithm::Hs256], "jwks", false).unwrap(),
     }])

@@ -3,6 +3,8 @@
 //! Between modules a hand-off is Envoy filter state under `wasm.<name>`; access logs read it as
 //! `%FILTER_STATE(wasm.<name>:PLAIN)%`. Values are JSON or one word, so a log line shows them as they are.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Handoff;
@@ -10,6 +12,8 @@ use crate::usage::Usage;
 
 /// Who calls: JSON of [`Identity`]. Left by auth at request headers.
 pub const IDENTITY: &str = "tollgate_identity";
+/// What the operator wrote down beside the caller's API key: a JSON object of strings. Left by auth, for access logs.
+pub const METADATA: &str = "tollgate_metadata";
 /// What the call used so far: JSON of [`Usage`]. Left by budget from the request's body on, rewritten as chunks pass.
 pub const USAGE: &str = "tollgate_usage";
 /// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
@@ -65,6 +69,13 @@ pub fn identity(handoff: &dyn Handoff) -> Option<Identity> {
 pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
     if let Ok(json) = serde_json::to_vec(identity) {
         handoff.set(IDENTITY, &json);
+    }
+}
+
+/// Leaves a key's metadata.
+pub fn set_metadata(handoff: &mut dyn Handoff, metadata: &BTreeMap<String, String>) {
+    if let Ok(json) = serde_json::to_vec(metadata) {
+        handoff.set(METADATA, &json);
     }
 }
 

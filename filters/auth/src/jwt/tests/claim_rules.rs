@@ -85,3 +85,21 @@ fn tenant_and_tier_may_lie_deeper() {
     assert_eq!(verifier.verify(&sign(json!({"org": {"id": 7}})), now()), Err(Denial::TokenMalformed));
     assert_eq!(verifier.verify(&sign(json!({"org": {}})), now()), Err(Denial::TenantMissing));
 }
+
+#[test]
+fn models_come_from_a_claim_and_a_token_without_it_is_refused() {
+    let mut verifier = hmac_verifier();
+    verifier.issuers[0].models_claim = Some("llm.models".into());
+    let models = |changes| {
+        let token = sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes));
+        let verified = verifier.read(&token, &FakeSignatures::default()).unwrap();
+        verified.judge(now()).map(|caller| caller.grant.models.clone().unwrap())
+    };
+    let expected = vec![ModelPattern::Exact("gpt-4.1".into()), ModelPattern::Prefix("claude-".into())];
+    assert_eq!(models(json!({"llm": {"models": ["gpt-4.1", "claude-*"]}})), Ok(expected.clone()));
+    assert_eq!(models(json!({"llm.models": "gpt-4.1 claude-*"})), Ok(expected));
+    assert_eq!(models(json!({"llm": {"models": []}})), Ok(Vec::new()), "no model at all");
+    assert_eq!(models(json!({})), Err(Denial::ClaimMissing));
+    assert_eq!(models(json!({"llm": {"models": [7]}})), Err(Denial::TokenMalformed));
+    assert_eq!(models(json!({"llm": {"models": ["a*b"]}})), Err(Denial::TokenMalformed));
+}
