@@ -13,6 +13,8 @@
 //!
 //! [`config`] turns the JSON object into the policy and refuses whatever would let somebody in by mistake.
 //!
+//! `explain` and `vectors` are for commands (`scripts/check-token`, `scripts/verify-vectors`) and not in the module.
+//!
 //! What it does not do: it fetches no keys. It logs nothing: credentials and claims must not stand in logs, and the verdict
 //! is a metric.
 
@@ -21,6 +23,8 @@ pub mod caller;
 pub mod config;
 pub mod credential;
 pub mod denial;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod explain;
 pub mod filter;
 pub mod grant;
 pub mod jwt;

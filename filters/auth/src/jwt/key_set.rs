@@ -35,7 +35,7 @@ impl KeySet {
         let algorithm = Algorithm::parse(jws.algorithm())
             .filter(|algorithm| self.algorithms.contains(algorithm))
             .ok_or(Denial::AlgorithmNotAllowed)?;
-        let kid = jws.header.kid.as_deref();
+        let kid = jws.key_id();
         let candidates = self.keys.iter().filter(|key| key.serves(algorithm) && key.may_be(kid));
         let mut verdict = Err(Denial::UnknownKeyId);
         for key in candidates.take(MAX_TRIES) {

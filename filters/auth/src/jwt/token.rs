@@ -47,6 +47,11 @@ impl<'t> Jws<'t> {
         decode(self.payload)
     }
 
+    /// The name in `kid`, whatever it is.
+    pub fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
     /// The name in `alg`, whatever it is.
     pub fn algorithm(&self) -> &str {
         &self.header.alg
