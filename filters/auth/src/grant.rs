@@ -110,6 +110,12 @@ impl Grant {
         if OWN_PATHS.contains(&without_query) {
             return Permit::Given;
         }
+        if *self == Self::default() {
+            return Permit::Given;
+        }
+        if !is_plain(without_query) {
+            return Permit::Refused(Refused::Endpoint);
+        }
         let api = Api::of(path);
         if self.endpoints.as_ref().is_some_and(|endpoints| !endpoints.contains(&api)) {
             return Permit::Refused(Refused::Endpoint);
@@ -132,24 +138,32 @@ impl Grant {
     pub fn at_body(&self, path: &[u8], body: &[u8]) -> Result<(), Refused> {
         let Some(models) = &self.models else { return Ok(()) };
         let facts = RequestFacts::parse(path, body).map_err(|problem| Refused::BadRequest(problem.to_string()))?;
-        let named = [facts.model, deployment(path)];
-        if named.iter().all(Option::is_none) {
+        let named: Vec<String> = facts.model.into_iter().chain(deployments(path)).collect();
+        if named.is_empty() {
             return Err(Refused::NoModel);
         }
-        match named.into_iter().flatten().find(|model| !models.iter().any(|pattern| pattern.allows(model))) {
+        match named.into_iter().find(|model| !models.iter().any(|pattern| pattern.allows(model))) {
             Some(model) => Err(Refused::Model(model)),
             None => Ok(()),
         }
     }
 }
 
-/// The name behind `deployments` or `engines` in a path. An escaped name stays as it is, and so matches no pattern but
-/// one that spells it so.
-fn deployment(path: &[u8]) -> Option<String> {
-    let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or(path);
-    let mut segments = path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
-    segments.find(|segment| matches!(*segment, b"deployments" | b"engines"))?;
-    segments.next().map(|name| String::from_utf8_lossy(name).into_owned())
+/// Whether every reader finds the same segments in a path: nothing escaped, no way up. A provider that undoes either
+/// would run what another path names, so a caller with limits has to spell its path plainly.
+fn is_plain(path: &[u8]) -> bool {
+    let goes_up = path.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."));
+    !goes_up && !path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#' | b';'))
+}
+
+/// The names behind `deployments` and `engines` in a path; Azure does not mind their case.
+fn deployments(path: &[u8]) -> impl Iterator<Item = String> {
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or(path);
+    let segments = || path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
+    let is_marker =
+        |segment: &[u8]| [&b"deployments"[..], b"engines"].iter().any(|word| segment.eq_ignore_ascii_case(word));
+    let behind = segments().zip(segments().skip(1)).filter(move |(before, _)| is_marker(before));
+    behind.map(|(_, name)| String::from_utf8_lossy(name).into_owned())
 }
 
 #[cfg(test)]

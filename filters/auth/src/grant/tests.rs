@@ -63,6 +63,32 @@ fn a_deployment_in_the_path_is_a_model_too() {
     assert_eq!(grant.at_body(b"/openai/deployments/bad/chat/completions", br#"{"model":"good"}"#), bad);
     assert_eq!(grant.at_body(b"/openai/deployments/good/chat/completions", br#"{"model":"bad"}"#), bad);
     assert_eq!(grant.at_body(b"/v1/engines/bad/completions", br#"{"model":"good"}"#), bad);
+    assert_eq!(grant.at_body(b"/openai/Deployments//bad/chat/completions", br#"{"model":"good"}"#), bad);
+    assert_eq!(grant.at_body(b"/deployments/good/deployments/bad/chat/completions", br#"{"model":"good"}"#), bad);
+}
+
+#[test]
+fn a_caller_with_limits_spells_its_path_plainly() {
+    let refused = Permit::Refused(Refused::Endpoint);
+    for path in [
+        "/openai/%64eployments/bad/chat/completions",
+        "/openai/deployments/good/../bad/chat/completions",
+        "/openai/deployments/good/%2e%2e/bad/chat/completions",
+        "/openai\\deployments/bad/chat/completions",
+        "/v1/embeddings/x/..",
+        "/v1/./chat/completions",
+        "/openai/deployments/good;/chat/completions",
+    ] {
+        assert_eq!(limited(&["good"], None).at_head(path.as_bytes()), refused, "{path}");
+        let other_only = Grant { endpoints: Some(vec![Api::Other]), models: None };
+        assert_eq!(other_only.at_head(path.as_bytes()), refused, "{path}");
+        assert_eq!(Grant::default().at_head(path.as_bytes()), Permit::Given, "{path}");
+    }
+    assert_eq!(
+        limited(&["good"], None).at_head(b"/v1/chat/completions?x=%2e%2e/"),
+        Permit::InBody,
+        "a query is free"
+    );
 }
 
 #[test]
