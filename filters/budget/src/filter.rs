@@ -79,7 +79,8 @@ impl Stream for BudgetStream {
             count(cx, "bypassed");
             return Flow::Continue;
         }
-        if is_compressed(&all) {
+        // Whatever reads as JSON here, the provider would read what it unpacks to.
+        if header::is_encoded(&all) {
             return Flow::Reply(answer::compressed(Dialect::of(path)));
         }
         if declared_length(&all).is_some_and(|length| length > self.budget.policy.max_body_bytes as u64) {
@@ -215,11 +216,6 @@ impl BudgetStream {
 fn force_usage(api: Api, body: &mut dyn Body, bytes: &[u8]) -> bool {
     matches!(api, Api::ChatCompletions | Api::Completions)
         && force_stream_usage(bytes).is_some_and(|forced| body.replace(&forced))
-}
-
-/// Whatever reads as JSON here, the provider would read what it unpacks to.
-fn is_compressed(headers: &[(String, Vec<u8>)]) -> bool {
-    header::values(headers, "content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 fn declared_length(headers: &[(String, Vec<u8>)]) -> Option<u64> {

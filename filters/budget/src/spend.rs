@@ -61,7 +61,7 @@ impl Spend {
         if !is_success(&all) {
             return;
         }
-        let framing = readable_framing(&all);
+        let framing = Framing::of_head(&all);
         let no_provider_spoke = handoff::is_cache_hit(cx.handoff) || handoff::is_local_reply(cx.handoff);
         let mut watch =
             if no_provider_spoke { Watch::free() } else { Watch::new(self.api, framing, self.estimated_input) };
@@ -94,10 +94,4 @@ impl Spend {
 
 fn is_success(headers: &[(String, Vec<u8>)]) -> bool {
     matches!(header::first(headers, ":status"), Some([b'2', _, _]))
-}
-
-/// How the body is framed; `None` also if it came compressed in spite of what was asked.
-fn readable_framing(headers: &[(String, Vec<u8>)]) -> Option<Framing> {
-    let plain = header::first(headers, "content-encoding").is_none_or(|encoding| encoding == b"identity");
-    if plain { Framing::of(header::first(headers, "content-type")) } else { None }
 }

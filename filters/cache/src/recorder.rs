@@ -30,11 +30,12 @@ pub struct Recorder {
 impl Recorder {
     /// Starts at the head of an answer. `None`: it will not be stored.
     pub fn start(policy: &CachePolicy, key: Key, api: Api, headers: &[(String, Vec<u8>)]) -> Option<Self> {
-        if header::first(headers, ":status") != Some(b"200") || is_encoded(headers) || control::varies(headers) {
+        if header::first(headers, ":status") != Some(b"200") || control::varies(headers) {
             return None;
         }
+        // Compressed bytes would be replayed to a caller that may not read them.
+        let framing = Framing::of_head(headers)?;
         let content_type = header::first(headers, "content-type")?;
-        let framing = Framing::of(Some(content_type))?;
         Some(Self {
             key,
             lifetime: control::lifetime(headers, policy.ttl)?,
@@ -66,9 +67,4 @@ impl Recorder {
             body: self.body,
         })
     }
-}
-
-/// Compressed bytes would be replayed to a caller that may not read them.
-fn is_encoded(headers: &[(String, Vec<u8>)]) -> bool {
-    header::values(headers, "content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

@@ -99,7 +99,7 @@ impl Stream for Observation {
 
     fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
         if self.api.is_inference() && handoff::usage(cx.handoff).is_none() && !is_answered_here(cx.handoff) {
-            self.meter = framing(&headers.all()).map(|framing| UsageMeter::new(self.api, framing));
+            self.meter = Framing::of_head(&headers.all()).map(|framing| UsageMeter::new(self.api, framing));
         }
         Flow::Continue
     }
@@ -158,13 +158,6 @@ fn is_answered_here(handoff: &dyn Handoff) -> bool {
 /// Gemini names the model in the path, so the facts of such a request stand without its body.
 fn model_of_path(path: &[u8]) -> Model {
     RequestFacts::parse(path, b"{}").ok().and_then(|facts| facts.model).map_or(Model::Unknown, Model::Known)
-}
-
-/// How usage stands in the answer. `None`: it carries none, or it is compressed and cannot be read in passing.
-fn framing(headers: &[(String, Vec<u8>)]) -> Option<Framing> {
-    let compressed =
-        header::values(headers, "content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity"));
-    if compressed { None } else { Framing::of(header::first(headers, "content-type")) }
 }
 
 #[cfg(test)]

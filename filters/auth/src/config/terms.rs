@@ -11,18 +11,6 @@ use crate::validity::Validity;
 /// A field and what is wrong with it.
 pub(super) type Problem = (&'static str, &'static str);
 
-/// The words that `endpoints` may hold, as [`Api::as_str`] writes them.
-const ENDPOINTS: [Api; 8] = [
-    Api::ChatCompletions,
-    Api::Completions,
-    Api::Responses,
-    Api::Embeddings,
-    Api::Messages,
-    Api::GenerateContent,
-    Api::StreamGenerateContent,
-    Api::Other,
-];
-
 pub(super) fn validity(spec: &ApiKeySpec) -> Result<Validity, Problem> {
     let default = Validity::default();
     let begin = seconds("not_before", spec.not_before.as_deref())?.unwrap_or(default.begin);
@@ -49,7 +37,7 @@ pub(super) fn grant(spec: &ApiKeySpec) -> Result<Grant, Problem> {
 fn endpoints(words: &[String]) -> Result<Vec<Api>, Problem> {
     const KNOWN: &str = "name at least one of chat_completions, completions, responses, embeddings, messages, \
                          generate_content, stream_generate_content, other, or leave it out to allow all";
-    let named = |word: &String| ENDPOINTS.into_iter().find(|api| api.as_str() == word);
+    let named = |word: &String| Api::ALL.iter().copied().find(|api| api.as_str() == word);
     let found: Option<Vec<Api>> = words.iter().map(named).collect();
     found.filter(|found| !found.is_empty()).ok_or(("endpoints", KNOWN))
 }

@@ -15,6 +15,11 @@ pub fn values<'h>(headers: &'h [(String, Vec<u8>)], name: &str) -> impl Iterator
     headers.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_slice())
 }
 
+/// Whether a body is compressed or otherwise encoded, so that its bytes say nothing to who only passes it on.
+pub fn is_encoded(headers: &[(String, Vec<u8>)]) -> bool {
+    values(headers, "content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
 /// Whether a comma-separated header names a token in any of its values, as `cache-control: no-store` does.
 pub fn has_token(headers: &[(String, Vec<u8>)], name: &str, token: &str) -> bool {
     values(headers, name)
@@ -22,9 +27,20 @@ pub fn has_token(headers: &[(String, Vec<u8>)], name: &str, token: &str) -> bool
         .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether the first `content-type` is this media type, parameters aside.
-pub fn is_media_type(headers: &[(String, Vec<u8>)], media_type: &str) -> bool {
-    first(headers, "content-type")
-        .and_then(|value| value.split(|byte| *byte == b';').next())
-        .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_plain_only_if_every_encoding_is_identity() {
+        let head = |values: &[&str]| -> Vec<(String, Vec<u8>)> {
+            values.iter().map(|value| ("content-encoding".into(), value.as_bytes().to_vec())).collect()
+        };
+        for plain in [&[][..], &["identity"], &[" Identity "], &["identity", "identity"]] {
+            assert!(!is_encoded(&head(plain)), "{plain:?}");
+        }
+        for encoded in [&["gzip"][..], &["identity", "br"], &["identity, gzip"], &[""]] {
+            assert!(is_encoded(&head(encoded)), "{encoded:?}");
+        }
+    }
 }

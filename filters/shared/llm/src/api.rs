@@ -30,6 +30,18 @@ pub enum Api {
 }
 
 impl Api {
+    /// Every endpoint there is a word for.
+    pub const ALL: &[Self] = &[
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Responses,
+        Self::Embeddings,
+        Self::Messages,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::Other,
+    ];
+
     /// Reads the request path; a query is ignored.
     pub fn of(path: &[u8]) -> Self {
         let path = decoded(path).to_ascii_lowercase();

@@ -20,16 +20,6 @@ struct Expected {
     is_complete: bool,
 }
 
-const APIS: &[Api] = &[
-    Api::ChatCompletions,
-    Api::Completions,
-    Api::Responses,
-    Api::Embeddings,
-    Api::Messages,
-    Api::GenerateContent,
-    Api::StreamGenerateContent,
-];
-
 /// Every fixture: its body and what stands beside it.
 fn fixtures() -> Vec<(PathBuf, Vec<u8>, Expected)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -48,7 +38,7 @@ fn fixtures() -> Vec<(PathBuf, Vec<u8>, Expected)> {
 }
 
 fn check(name: &Path, body: &[u8], expected: &Expected, piece: usize) {
-    let api = *APIS.iter().find(|api| api.as_str() == expected.api).unwrap();
+    let api = *Api::ALL.iter().find(|api| api.as_str() == expected.api).unwrap();
     let framing = if expected.framing == "sse" { Framing::Sse } else { Framing::Json };
     let mut meter = UsageMeter::new(api, framing);
     for bytes in body.chunks(piece) {
@@ -68,7 +58,7 @@ fn every_answer_is_read_alike_however_it_is_cut() {
             check(name, body, expected, piece);
         }
     }
-    for api in APIS {
+    for api in Api::ALL.iter().filter(|api| api.is_inference()) {
         assert!(
             fixtures.iter().any(|(_, _, expected)| expected.api == api.as_str()),
             "no fixture of {}",
@@ -80,7 +70,7 @@ fn every_answer_is_read_alike_however_it_is_cut() {
 #[test]
 fn an_answer_cut_anywhere_is_never_taken_for_whole() {
     for (name, body, expected) in fixtures().iter().filter(|(_, _, expected)| expected.is_complete) {
-        let api = *APIS.iter().find(|api| api.as_str() == expected.api).unwrap();
+        let api = *Api::ALL.iter().find(|api| api.as_str() == expected.api).unwrap();
         let framing = if expected.framing == "sse" { Framing::Sse } else { Framing::Json };
         let end = body.trim_ascii_end().len();
         for cut in 0..end {

@@ -3,17 +3,6 @@ use tollgate_core::UsageSource;
 
 use super::*;
 
-const APIS: &[Api] = &[
-    Api::ChatCompletions,
-    Api::Completions,
-    Api::Responses,
-    Api::Embeddings,
-    Api::Messages,
-    Api::GenerateContent,
-    Api::StreamGenerateContent,
-    Api::Other,
-];
-
 fn read(api: Api, framing: Framing, body: &str) -> UsageMeter {
     let mut meter = UsageMeter::new(api, framing);
     meter.feed(body.as_bytes());
@@ -195,7 +184,7 @@ proptest! {
             prop::collection::vec(any::<u8>(), 0..300),
             r#"(data: |\{|\}|"usage":|"choices":\[|\]|"delta":|"content":"|"|,|1|\n|error){0,40}"#.prop_map(String::into_bytes),
         ],
-        api in prop::sample::select(APIS),
+        api in prop::sample::select(Api::ALL),
         framing in prop::sample::select(&[Framing::Json, Framing::Sse][..]),
         piece in 1_usize..9,
     ) {
