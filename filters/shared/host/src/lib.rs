@@ -1,12 +1,13 @@
 //! The one crate that names `proxy_wasm`: Envoy's callbacks in, [`tollgate_core::Stream`] phases out.
 //!
 //! ```text
-//! Envoy ── proxy_on_* ──▶ SDK dispatcher ──▶ root, http ──▶ Filter, Stream
+//! Envoy ── proxy_on_* ──▶ SDK dispatcher ──▶ root, http ──▶ call ──▶ Filter, Stream
 //! Envoy ◀── hostcalls ─── abi ◀────────────── ports ◀─────── what a phase asks for
 //! ```
 //!
 //! - `root`: configuration in, policy or refusal out; one `http` a call
-//! - `http`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
+//! - `http`: the SDK's context of one call
+//! - `call`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
 //! - `ports`: the ports of `tollgate_core` over hostcalls
 //! - `signatures`: the one port over a foreign function, whose arguments are protobuf
 //! - `abi`: the hostcalls themselves, the only file that may say `unsafe`
@@ -18,6 +19,7 @@
 //! It decides nothing about calls. Its one opinion: what cannot be decided is refused, never passed.
 
 mod abi;
+mod call;
 mod http;
 mod ports;
 mod root;

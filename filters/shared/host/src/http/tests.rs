@@ -2,7 +2,9 @@ use tollgate_core::handoff::REPLY;
 use tollgate_fakehost::abi;
 
 use super::*;
+use crate::ports::HostMeter;
 use crate::testkit::Puppet;
+use crate::wire;
 
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 1;

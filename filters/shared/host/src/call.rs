@@ -1,0 +1,172 @@
+//! One call: Envoy's callbacks as phases of a [`Stream`], and each [`Flow`] as what Envoy must do.
+//!
+//! Promises that hold whatever the filter answers:
+//!
+//! - **nothing hangs**: held headers would keep the body from coming, and a finished body that is held waits for nothing.
+//!   The first is refused, the second let go; both are errors of the filter and leave a line in the log;
+//! - **nothing slips through**: without a stream, or when a reply cannot be sent, the call is answered 503;
+//! - **a body ends once**: by its last chunk or by its trailers, never by both;
+//! - **own answers do not come back**: Envoy sends a reply made on the request path through the response phases of the
+//!   filter that made it. Those are passed over; only the log phase reaches the stream.
+
+use std::rc::Rc;
+
+use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+use tollgate_core::{Cx, Filter, Flow, Reply, Stream, Timestamp, handoff};
+
+use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostStore};
+use crate::{abi, signatures::HostSignatures, wire};
+
+/// One call at a filter.
+pub(crate) struct Call<F: Filter> {
+    stream: Option<F::Stream>,
+    replied: bool,
+    request: BodyState,
+    response: BodyState,
+}
+
+/// How far the body of one direction has come.
+#[derive(Default)]
+struct BodyState {
+    /// Its end was told.
+    ended: bool,
+    /// Bytes held by Envoy since the last [`Flow::Wait`]. Trailers come without a size, so it is kept here.
+    held: usize,
+}
+
+/// The half of a call that a phase belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Request,
+    Response,
+}
+
+impl<F: Filter> Call<F> {
+    /// Opens the call. A filter that was never configured cannot pass calls, so such a call will be refused.
+    pub(crate) fn open(filter: Option<&Rc<F>>) -> Self {
+        Self {
+            stream: filter.map(F::open),
+            replied: false,
+            request: BodyState::default(),
+            response: BodyState::default(),
+        }
+    }
+
+    fn phase<T>(&mut self, run: impl FnOnce(&mut F::Stream, &mut Cx<'_>) -> T) -> Option<T> {
+        let mut cx = Cx {
+            now: Timestamp::from_nanos(abi::now_nanos()),
+            attributes: &HostAttributes,
+            handoff: &mut HostHandoff,
+            store: &HostStore,
+            meter: &mut HostMeter,
+            signatures: &HostSignatures,
+        };
+        self.stream.as_mut().map(|stream| run(stream, &mut cx))
+    }
+
+    /// A head came.
+    pub(crate) fn head(&mut self, side: Side, last: bool) -> Action {
+        if self.replied {
+            return after_reply(side);
+        }
+        self.body_state(side).ended = last;
+        let flow = self.phase(|stream, cx| match side {
+            Side::Request => stream.on_request_headers(cx, &mut HostHeaders(MapType::HttpRequestHeaders), last),
+            Side::Response => stream.on_response_headers(cx, &mut HostHeaders(MapType::HttpResponseHeaders), last),
+        });
+        match flow {
+            Some(Flow::Continue) => Action::Continue,
+            Some(Flow::Reply(reply)) => self.reply(side, &reply),
+            Some(Flow::Wait) => self.refuse(side, "a filter held headers"),
+            None => self.refuse(side, "a call came before a configuration"),
+        }
+    }
+
+    /// Some of a body came: `len` bytes to see, those held before included.
+    pub(crate) fn body(&mut self, side: Side, len: usize, last: bool) -> Action {
+        if self.replied {
+            return after_reply(side);
+        }
+        self.body_state(side).ended = last;
+        let buffer = match side {
+            Side::Request => BufferType::HttpRequestBody,
+            Side::Response => BufferType::HttpResponseBody,
+        };
+        let mut body = HostBody { buffer, len };
+        let flow = self.phase(|stream, cx| match side {
+            Side::Request => stream.on_request_body(cx, &mut body, last),
+            Side::Response => stream.on_response_body(cx, &mut body, last),
+        });
+        self.body_state(side).held = 0;
+        match flow {
+            Some(Flow::Wait) if !last => {
+                self.body_state(side).held = body.len;
+                Action::Pause
+            }
+            Some(Flow::Wait) => {
+                log_error::<F>("a filter held a finished body; it was let go");
+                Action::Continue
+            }
+            Some(Flow::Continue) => Action::Continue,
+            Some(Flow::Reply(reply)) => self.reply(side, &reply),
+            None => self.refuse(side, "a call came before a configuration"),
+        }
+    }
+
+    /// Trailers came, which end a body.
+    pub(crate) fn trailers(&mut self, side: Side) -> Action {
+        if self.replied {
+            return after_reply(side);
+        }
+        let BodyState { ended, held } = *self.body_state(side);
+        if ended { Action::Continue } else { self.body(side, held, true) }
+    }
+
+    /// The call is over.
+    pub(crate) fn log(&mut self) {
+        self.phase(|stream, cx| stream.on_log(cx));
+        // A second log phase finds nothing to tell.
+        self.stream = None;
+    }
+
+    fn body_state(&mut self, side: Side) -> &mut BodyState {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Response => &mut self.response,
+        }
+    }
+
+    /// Ends the call here. Envoy takes one reply a callback, and sends nothing on while it does.
+    fn reply(&mut self, side: Side, reply: &Reply) -> Action {
+        self.replied = true;
+        if side == Side::Request {
+            handoff::set_reply(&mut HostHandoff, F::NAME);
+        }
+        let headers: Vec<_> =
+            reply.headers.iter().map(|(name, value)| (name.clone(), wire::header_value(value))).collect();
+        let details = format!("tollgate_{}", F::NAME);
+        if !abi::send_local_response(reply.status, &details, &wire::encode_pairs(&headers), &reply.body) {
+            log_error::<F>("the proxy did not take a reply; the call is refused instead");
+            abi::send_local_response(503, &details, &wire::encode_pairs(&[]), b"");
+        }
+        Action::Pause
+    }
+
+    fn refuse(&mut self, side: Side, why: &str) -> Action {
+        log_error::<F>(&format!("{why}; the call is refused"));
+        let body = br#"{"error":{"message":"The gateway cannot decide about this call.","code":"unavailable"}}"#;
+        self.reply(side, &Reply::json(503, body.to_vec()))
+    }
+}
+
+/// What was answered goes no further up, and its own answer passes untouched.
+fn after_reply(side: Side) -> Action {
+    match side {
+        Side::Request => Action::Pause,
+        Side::Response => Action::Continue,
+    }
+}
+
+fn log_error<F: Filter>(message: &str) {
+    abi::log(LogLevel::Error, &format!("tollgate {}: {message}", F::NAME));
+}
