@@ -1,9 +1,11 @@
 //! What a filter is: a validated policy that opens one [`Stream`] a call, and the [`Flow`] each phase answers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use crate::callout::{Answer, CalloutId, Callouts};
 use crate::config::ConfigError;
-use crate::ports::{Attributes, Body, Environment, Handoff, Headers, Meter, SharedStore, Signatures};
+use crate::ports::{Attributes, Body, Environment, Handoff, Headers, Log, Meter, SharedStore, Signatures};
 use crate::timestamp::Timestamp;
 
 /// One filter of the suite. The value is its validated policy, shared by all streams of a worker.
@@ -18,6 +20,38 @@ pub trait Filter: Sized + 'static {
 
     /// Opens the filter's side of one call.
     fn open(self: &Rc<Self>) -> Self::Stream;
+
+    /// How long until the next [`Filter::on_tick`]; `None` if none is wanted. Asked after the configuration, after each
+    /// of the two below, and whenever a call was suspended.
+    fn pace(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Time has passed. Every worker ticks, and in Envoy the main thread as well, which serves no calls.
+    fn on_tick(&self, cx: &mut Background<'_>) {
+        let _ = cx;
+    }
+
+    /// A callout of this worker ended.
+    fn on_answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) {
+        let _ = (cx, callout, answer);
+    }
+}
+
+/// What a filter may touch outside of any call.
+pub struct Background<'a> {
+    /// The time of this callback.
+    pub now: Timestamp,
+    /// Process-wide store, shared by all workers.
+    pub store: &'a dyn SharedStore,
+    /// Metrics.
+    pub meter: &'a mut dyn Meter,
+    /// Where callouts are sent.
+    pub callouts: &'a mut dyn Callouts,
+    /// The proxy's log.
+    pub log: &'a mut dyn Log,
+    /// Set it when suspended calls may have got what they wait for: each is asked again ([`Stream::on_wake`]).
+    pub wake: bool,
 }
 
 /// What a filter may touch while it is configured.
@@ -26,6 +60,8 @@ pub struct Setup<'a> {
     pub config: &'a [u8],
     /// Environment variables of the VM.
     pub env: &'a dyn Environment,
+    /// Process-wide store: what the workers of an earlier configuration left stands in it.
+    pub store: &'a dyn SharedStore,
     /// Metrics.
     pub meter: &'a mut dyn Meter,
 }
@@ -53,6 +89,12 @@ pub trait Stream {
     /// The request's head. `last` means that no body follows.
     fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         let _ = (cx, headers, last);
+        Flow::Continue
+    }
+
+    /// A suspended call is asked again, with the request's head still at hand.
+    fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
+        let _ = (cx, headers);
         Flow::Continue
     }
 
@@ -87,6 +129,9 @@ pub enum Flow {
     Continue,
     /// Hold the body until more of it came. Only for body phases: held headers would keep the body from ever coming.
     Wait,
+    /// Hold the whole call until [`Background::wake`]. Only at the request's head: nothing of the call goes on, and its
+    /// body does not come before the call does.
+    Suspend,
     /// Answer the client now; nothing goes further upstream.
     Reply(Reply),
 }

@@ -6,6 +6,7 @@
 //!
 //! What is *not* here: proxy-wasm (`tollgate-host` alone knows it) and the bytes of the model APIs (`tollgate-llm`).
 
+pub mod callout;
 pub mod config;
 pub mod duration;
 pub mod filter;
@@ -17,9 +18,10 @@ pub mod refusal;
 pub mod timestamp;
 pub mod usage;
 
+pub use callout::{Answer, Callout, CalloutId};
 pub use config::ConfigError;
 pub use duration::HumanDuration;
-pub use filter::{Cx, Filter, Flow, Reply, Setup, Stream};
+pub use filter::{Background, Cx, Filter, Flow, Reply, Setup, Stream};
 pub use handoff::Identity;
 pub use refusal::Refusal;
 pub use timestamp::Timestamp;

@@ -130,6 +130,14 @@ pub trait Signatures {
     fn verify(&self, hash: Hash, spki: &[u8], signature: &[u8], text: &[u8]) -> Option<bool>;
 }
 
+/// The proxy's log: events of the gateway itself, one line each. Never prompts, keys or claims.
+pub trait Log {
+    /// Something worth knowing.
+    fn info(&mut self, message: &str);
+    /// Something that somebody should look at.
+    fn warn(&mut self, message: &str);
+}
+
 /// Environment variables of the VM.
 pub trait Environment {
     /// The variable's value, if it is set.

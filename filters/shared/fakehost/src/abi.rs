@@ -8,7 +8,7 @@
 mod symbols;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names and values of a header map, in order.
 pub type HeaderList = Vec<(Vec<u8>, Vec<u8>)>;
@@ -19,9 +19,10 @@ pub type ForeignFunction = fn(&[u8]) -> Option<Vec<u8>>;
 /// What the host holds and what it was told.
 #[derive(Debug, Default)]
 pub struct Abi {
-    /// Buffers by their number in the ABI: 0 request body, 1 response body, 7 plugin configuration.
+    /// Buffers by their number in the ABI: 0 request body, 1 response body, 4 answer to a callout, 7 plugin
+    /// configuration.
     pub buffers: BTreeMap<u32, Vec<u8>>,
-    /// Header maps by their number in the ABI: 0 request headers, 2 response headers.
+    /// Header maps by their number in the ABI: 0 request headers, 2 response headers, 6 answer to a callout.
     pub maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
     /// Properties by path, parts divided by NUL.
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -41,6 +42,18 @@ pub struct Abi {
     pub foreign_functions: BTreeMap<String, ForeignFunction>,
     /// Replies that will be refused.
     pub refuse_replies: u32,
+    /// The context that hostcalls speak for.
+    pub context: u32,
+    /// Contexts that are no more.
+    pub gone: BTreeSet<u32>,
+    /// Contexts whose held request was let go, in order.
+    pub continued: Vec<u32>,
+    /// The period of ticks in milliseconds; 0 for none.
+    pub tick_period: u32,
+    /// Callouts that were sent; the index is the token.
+    pub callouts: Vec<SentCallout>,
+    /// Clusters that callouts can be sent to.
+    pub clusters: BTreeSet<String>,
     shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,
 }
@@ -48,6 +61,8 @@ pub struct Abi {
 /// An answer that the host was asked to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalReply {
+    /// The context that it answers.
+    pub context: u32,
     /// HTTP status.
     pub status: u32,
     /// `%RESPONSE_CODE_DETAILS%`
@@ -56,6 +71,17 @@ pub struct LocalReply {
     pub headers: Vec<u8>,
     /// The whole body.
     pub body: Vec<u8>,
+}
+
+/// A request that the host was asked to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentCallout {
+    /// The cluster.
+    pub cluster: String,
+    /// Headers as the ABI writes them.
+    pub headers: Vec<u8>,
+    /// Milliseconds.
+    pub timeout: u32,
 }
 
 thread_local! {

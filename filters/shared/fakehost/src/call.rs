@@ -55,6 +55,11 @@ impl<S: Stream> Call<S> {
         self.phase(|stream, cx, headers, _| stream.on_request_headers(cx, headers, last))
     }
 
+    /// A suspended call is asked again.
+    pub fn wake(&mut self) -> Flow {
+        self.phase(|stream, cx, headers, _| stream.on_wake(cx, headers))
+    }
+
     /// The request's body in chunks; the last one ends it. What goes upstream, or the reply.
     pub fn request_body(&mut self, chunks: &[&[u8]]) -> Result<Vec<u8>, Reply> {
         self.body(chunks, |stream, cx, body, last| stream.on_request_body(cx, body, last))
@@ -65,6 +70,7 @@ impl<S: Stream> Call<S> {
         match self.request_headers(headers, body.is_empty()) {
             Flow::Reply(reply) => Err(reply),
             Flow::Wait => panic!("held headers keep the body from ever coming"),
+            Flow::Suspend => panic!("the call is suspended: wake it"),
             Flow::Continue if body.is_empty() => Ok(Vec::new()),
             Flow::Continue => self.request_body(&[body]),
         }
@@ -111,6 +117,7 @@ impl<S: Stream> Call<S> {
                 Flow::Continue => passed.append(&mut held.0),
                 Flow::Wait if last => panic!("a finished body was held: the call would hang"),
                 Flow::Wait => {}
+                Flow::Suspend => panic!("a call cannot be suspended in its body"),
                 Flow::Reply(reply) => return Err(reply),
             }
         }

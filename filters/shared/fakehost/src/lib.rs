@@ -8,16 +8,18 @@
 
 pub mod abi;
 mod call;
+mod callouts;
 mod ports;
 mod signatures;
 
 pub use call::Call;
-pub use ports::{FakeAttributes, FakeBody, FakeEnvironment, FakeHandoff, FakeHeaders, FakeMeter, FakeStore};
+pub use callouts::FakeCallouts;
+pub use ports::{FakeAttributes, FakeBody, FakeEnvironment, FakeHandoff, FakeHeaders, FakeLog, FakeMeter, FakeStore};
 pub use signatures::{FakeSignatures, Verify};
 
 use std::rc::Rc;
 
-use tollgate_core::{ConfigError, Filter, Setup, Timestamp};
+use tollgate_core::{Answer, Background, CalloutId, ConfigError, Filter, Setup, Timestamp};
 
 /// What all calls of a test share.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,10 @@ pub struct Proxy {
     pub env: FakeEnvironment,
     /// The proxy's own cryptography; a fresh one has none.
     pub signatures: FakeSignatures,
+    /// Callouts of all workers.
+    pub callouts: FakeCallouts,
+    /// The proxy's log.
+    pub log: FakeLog,
     /// The stepped clock.
     pub now: Timestamp,
 }
@@ -37,7 +43,41 @@ pub struct Proxy {
 impl Proxy {
     /// Configures a filter as `on_configure` would.
     pub fn configure<F: Filter>(&mut self, config: &str) -> Result<Rc<F>, ConfigError> {
-        let mut setup = Setup { config: config.as_bytes(), env: &self.env, meter: &mut self.meter };
+        let mut setup =
+            Setup { config: config.as_bytes(), env: &self.env, store: &self.store, meter: &mut self.meter };
         F::configure(&mut setup).map(Rc::new)
+    }
+
+    /// A tick of one worker. Whether its suspended calls are to be woken.
+    pub fn tick<F: Filter>(&mut self, filter: &F) -> bool {
+        self.background(|cx| filter.on_tick(cx))
+    }
+
+    /// An answer to a callout of one worker. Whether its suspended calls are to be woken.
+    pub fn answer<F: Filter>(
+        &mut self,
+        filter: &F,
+        callout: CalloutId,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> bool {
+        let headers = FakeHeaders::new(headers);
+        let status = headers.get(":status").and_then(|code| code.parse().ok());
+        let body = FakeBody(body.into());
+        let answer = Answer { status, headers: headers.0, body: &body };
+        self.background(|cx| filter.on_answer(cx, callout, &answer))
+    }
+
+    fn background(&mut self, run: impl FnOnce(&mut Background<'_>)) -> bool {
+        let mut cx = Background {
+            now: self.now,
+            store: &self.store,
+            meter: &mut self.meter,
+            callouts: &mut self.callouts,
+            log: &mut self.log,
+            wake: false,
+        };
+        run(&mut cx);
+        cx.wake
     }
 }

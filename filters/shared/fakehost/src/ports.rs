@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tollgate_core::metric::stat_name;
 use tollgate_core::ports::{
-    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned,
+    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Log, Meter, SharedStore, Versioned,
 };
 
 /// A header map.
@@ -212,5 +212,26 @@ pub struct FakeEnvironment(pub BTreeMap<String, String>);
 impl Environment for FakeEnvironment {
     fn var(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()
+    }
+}
+
+/// The proxy's log. Clones share the lines.
+#[derive(Clone, Debug, Default)]
+pub struct FakeLog(Rc<RefCell<Vec<String>>>);
+
+impl FakeLog {
+    /// The lines so far, each begun by its level, and none from now on.
+    pub fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+impl Log for FakeLog {
+    fn info(&mut self, message: &str) {
+        self.0.borrow_mut().push(format!("info: {message}"));
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.0.borrow_mut().push(format!("warn: {message}"));
     }
 }

@@ -34,6 +34,9 @@ mod raw {
         pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
         pub(super) fn proxy_call_foreign_function(name: *const u8, name_size: usize, argument: *const u8, argument_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32, details: *const u8, details_size: usize, body: *const u8, body_size: usize,
             headers: *const u8, headers_size: usize, grpc_status: i32,
@@ -154,6 +157,25 @@ pub(crate) fn call_foreign_function(name: &str, argument: &[u8]) -> Option<Vec<u
     bytes_from(|data, size| unsafe {
         raw::proxy_call_foreign_function(name.as_ptr(), name.len(), argument_data, argument_size, data, size)
     })
+}
+
+/// Asks for a tick of the current root context after each period, in milliseconds; 0 ends them.
+pub(crate) fn set_tick_period(millis: u32) -> bool {
+    // SAFETY: numbers only.
+    unsafe { raw::proxy_set_tick_period_milliseconds(millis) == OK }
+}
+
+/// Makes the hostcalls that follow speak for another context. `false` where there is none of that number any more.
+pub(crate) fn set_effective_context(context: u32) -> bool {
+    // SAFETY: numbers only.
+    unsafe { raw::proxy_set_effective_context(context) == OK }
+}
+
+/// Lets the held request of the effective context go on. Envoy does so once the callback has returned.
+pub(crate) fn continue_request() -> bool {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: numbers only.
+    unsafe { raw::proxy_continue_stream(HTTP_REQUEST) == OK }
 }
 
 /// Answers the call here. `headers` are encoded as in [`crate::wire`]; `details` show as `%RESPONSE_CODE_DETAILS%`.

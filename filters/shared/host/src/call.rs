@@ -5,6 +5,9 @@
 //! - **nothing hangs**: held headers would keep the body from coming, and a finished body that is held waits for nothing.
 //!   The first is refused, the second let go; both are errors of the filter and leave a line in the log;
 //! - **nothing slips through**: without a stream, or when a reply cannot be sent, the call is answered 503;
+//! - **a suspended call is nowhere else**: until it is woken, each callback of its request is answered with Pause, so that
+//!   not even `allow_on_headers_stop_iteration` lets a piece of it go; a body that is still coming by then is let go by its
+//!   own next callback, never in its middle, where Envoy would lose or double a piece of it;
 //! - **a body ends once**: by its last chunk or by its trailers, never by both;
 //! - **own answers do not come back**: Envoy sends a reply made on the request path through the response phases of the
 //!   filter that made it. Those are passed over; only the log phase reaches the stream.
@@ -21,15 +24,19 @@ use crate::{abi, signatures::HostSignatures, wire};
 pub(crate) struct Call<F: Filter> {
     stream: Option<F::Stream>,
     replied: bool,
+    /// Held at its head by [`Flow::Suspend`].
+    is_waiting: bool,
     request: BodyState,
     response: BodyState,
 }
 
 /// How far the body of one direction has come.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct BodyState {
     /// Its end was told.
     ended: bool,
+    /// Some of it came.
+    came: bool,
     /// Bytes held by Envoy since the last [`Flow::Wait`]. Trailers come without a size, so it is kept here.
     held: usize,
 }
@@ -47,6 +54,7 @@ impl<F: Filter> Call<F> {
         Self {
             stream: filter.map(F::open),
             replied: false,
+            is_waiting: false,
             request: BodyState::default(),
             response: BodyState::default(),
         }
@@ -69,6 +77,8 @@ impl<F: Filter> Call<F> {
         if self.replied {
             return after_reply(side);
         }
+        // An answer that Envoy made, as for a request that took too long: nothing is left to wait for.
+        self.is_waiting = false;
         self.body_state(side).ended = last;
         let flow = self.phase(|stream, cx| match side {
             Side::Request => stream.on_request_headers(cx, &mut HostHeaders(MapType::HttpRequestHeaders), last),
@@ -77,7 +87,11 @@ impl<F: Filter> Call<F> {
         match flow {
             Some(Flow::Continue) => Action::Continue,
             Some(Flow::Reply(reply)) => self.reply(side, &reply),
-            Some(Flow::Wait) => self.refuse(side, "a filter held headers"),
+            Some(Flow::Suspend) if side == Side::Request => {
+                self.is_waiting = true;
+                Action::Pause
+            }
+            Some(Flow::Wait | Flow::Suspend) => self.refuse(side, "a filter held headers"),
             None => self.refuse(side, "a call came before a configuration"),
         }
     }
@@ -87,7 +101,12 @@ impl<F: Filter> Call<F> {
         if self.replied {
             return after_reply(side);
         }
-        self.body_state(side).ended = last;
+        let state = self.body_state(side);
+        (state.ended, state.came) = (last, true);
+        if self.is_waiting && side == Side::Request {
+            self.request.held = len;
+            return Action::Pause;
+        }
         let buffer = match side {
             Side::Request => BufferType::HttpRequestBody,
             Side::Response => BufferType::HttpResponseBody,
@@ -109,6 +128,7 @@ impl<F: Filter> Call<F> {
             }
             Some(Flow::Continue) => Action::Continue,
             Some(Flow::Reply(reply)) => self.reply(side, &reply),
+            Some(Flow::Suspend) => self.refuse(side, "a filter suspended a call in its body"),
             None => self.refuse(side, "a call came before a configuration"),
         }
     }
@@ -118,8 +138,48 @@ impl<F: Filter> Call<F> {
         if self.replied {
             return after_reply(side);
         }
-        let BodyState { ended, held } = *self.body_state(side);
-        if ended { Action::Continue } else { self.body(side, held, true) }
+        let BodyState { ended, held, .. } = *self.body_state(side);
+        match () {
+            () if !ended => self.body(side, held, true),
+            () if self.is_waiting && side == Side::Request => Action::Pause,
+            () => Action::Continue,
+        }
+    }
+
+    /// Whether the call is held at its head.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
+    /// Asks a suspended call again. The hostcalls must speak for its context.
+    pub(crate) fn wake(&mut self) {
+        if !self.is_waiting {
+            return;
+        }
+        let flow = self.phase(|stream, cx| stream.on_wake(cx, &mut HostHeaders(MapType::HttpRequestHeaders)));
+        self.is_waiting = flow == Some(Flow::Suspend);
+        match flow {
+            Some(Flow::Suspend) => {}
+            Some(Flow::Continue) => self.go_on(),
+            Some(Flow::Reply(reply)) => {
+                self.reply(Side::Request, &reply);
+            }
+            Some(Flow::Wait) | None => self.turn_away("a filter held headers"),
+        }
+    }
+
+    /// Ends a call that the filter can no longer be asked about.
+    pub(crate) fn turn_away(&mut self, why: &str) {
+        self.is_waiting = false;
+        self.refuse(Side::Request, why);
+    }
+
+    fn go_on(&mut self) {
+        let BodyState { ended, came, held } = self.request;
+        let is_free = !came || (ended && self.body(Side::Request, held, true) == Action::Continue);
+        if is_free && !abi::continue_request() {
+            self.turn_away("the proxy did not let a suspended call go on");
+        }
     }
 
     /// The call is over.
@@ -127,6 +187,7 @@ impl<F: Filter> Call<F> {
         self.phase(|stream, cx| stream.on_log(cx));
         // A second log phase finds nothing to tell.
         self.stream = None;
+        self.is_waiting = false;
     }
 
     fn body_state(&mut self, side: Side) -> &mut BodyState {

@@ -1,5 +1,6 @@
 //! The SDK's context of one call: hands each callback to the [`Call`].
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
@@ -7,16 +8,21 @@ use proxy_wasm::types::Action;
 use tollgate_core::Filter;
 
 use crate::call::{Call, Side};
+use crate::waiting::WaitingRoom;
 
-/// What the SDK's dispatcher holds for one call.
+/// What the SDK's dispatcher holds for one call. A call that waits is in the waiting room as well, where the root finds it.
 pub(crate) struct Http<F: Filter> {
-    call: Call<F>,
+    id: u32,
+    filter: Option<Rc<F>>,
+    call: Rc<RefCell<Call<F>>>,
+    room: Rc<WaitingRoom<F>>,
 }
 
 impl<F: Filter> Http<F> {
-    /// Opens the call.
-    pub(crate) fn open(filter: Option<&Rc<F>>) -> Self {
-        Self { call: Call::open(filter) }
+    /// Opens the call of a context.
+    pub(crate) fn open(id: u32, filter: Option<&Rc<F>>, room: &Rc<WaitingRoom<F>>) -> Self {
+        let call = Rc::new(RefCell::new(Call::open(filter)));
+        Self { id, filter: filter.cloned(), call, room: Rc::clone(room) }
     }
 }
 
@@ -24,31 +30,36 @@ impl<F: Filter> Context for Http<F> {}
 
 impl<F: Filter> HttpContext for Http<F> {
     fn on_http_request_headers(&mut self, _count: usize, last: bool) -> Action {
-        self.call.head(Side::Request, last)
+        let action = self.call.borrow_mut().head(Side::Request, last);
+        if self.call.borrow().is_waiting() {
+            self.room.enter(self.id, &self.call, self.filter.as_deref());
+        }
+        action
     }
 
     fn on_http_request_body(&mut self, size: usize, last: bool) -> Action {
-        self.call.body(Side::Request, size, last)
+        self.call.borrow_mut().body(Side::Request, size, last)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.call.trailers(Side::Request)
+        self.call.borrow_mut().trailers(Side::Request)
     }
 
     fn on_http_response_headers(&mut self, _count: usize, last: bool) -> Action {
-        self.call.head(Side::Response, last)
+        self.call.borrow_mut().head(Side::Response, last)
     }
 
     fn on_http_response_body(&mut self, size: usize, last: bool) -> Action {
-        self.call.body(Side::Response, size, last)
+        self.call.borrow_mut().body(Side::Response, size, last)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.call.trailers(Side::Response)
+        self.call.borrow_mut().trailers(Side::Response)
     }
 
     fn on_log(&mut self) {
-        self.call.log();
+        self.call.borrow_mut().log();
+        self.room.leave(self.id);
     }
 }
 

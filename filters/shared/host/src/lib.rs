@@ -5,20 +5,24 @@
 //! Envoy ◀── hostcalls ─── abi ◀────────────── ports ◀─────── what a phase asks for
 //! ```
 //!
-//! - `root`: configuration in, policy or refusal out; one `http` a call
+//! - `root`: configuration in, policy or refusal out; one `http` a call; time and the answers to callouts
 //! - `http`: the SDK's context of one call
 //! - `call`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
+//! - `waiting`: the calls that a filter suspended, and the tick that wakes them
+//! - `background`: the ports of what is outside of calls
 //! - `ports`: the ports of `tollgate_core` over hostcalls
 //! - `signatures`: the one port over a foreign function, whose arguments are protobuf
 //! - `abi`: the hostcalls themselves, the only file that may say `unsafe`
 //! - `wire`: header maps as the ABI writes them
 //!
-//! Of the SDK it uses the dispatcher and the allocator, none of the hostcalls: those panic on a status that they do not
-//! expect and on header bytes that are not UTF-8, and a panic ends every call of the worker. Here both are values.
+//! Of the SDK it uses the dispatcher and the allocator, and of its hostcalls only the one that the dispatcher must hear of
+//! (`background`). The others panic on a status that they do not expect and on header bytes that are not UTF-8, and a panic
+//! ends every call of the worker. Here both are values.
 //!
 //! It decides nothing about calls. Its one opinion: what cannot be decided is refused, never passed.
 
 mod abi;
+mod background;
 mod call;
 mod http;
 mod ports;
@@ -26,6 +30,7 @@ mod root;
 mod signatures;
 #[cfg(test)]
 mod testkit;
+mod waiting;
 mod wire;
 
 /// Makes a module's entry point out of a filter. Call it once in a `cdylib`, for wasm32 only.
@@ -51,6 +56,6 @@ pub mod __private {
     /// Registers the filter with the SDK, whose panic hook makes a trap leave its message in Envoy's log.
     pub fn start<F: tollgate_core::Filter>() {
         proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-        proxy_wasm::set_root_context(|_| Box::new(Root::<F>::default()));
+        proxy_wasm::set_root_context(|id| Box::new(Root::<F>::new(id)));
     }
 }

@@ -1,45 +1,78 @@
-//! One plugin configuration on one worker: reads it into a policy and opens a [`Http`] for each call.
+//! One plugin configuration on one worker: reads it into a policy, opens a [`Http`] for each call, and passes time and the
+//! answers to callouts on.
 //!
 //! A refused configuration leaves one clear line in the log; Envoy then does not start, or keeps what it has.
 
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, LogLevel};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 use tollgate_core::metric::BUILD_INFO;
-use tollgate_core::ports::Meter;
-use tollgate_core::{Filter, Setup};
+use tollgate_core::ports::{Headers as _, Meter};
+use tollgate_core::{Answer, Background, CalloutId, Filter, Setup, Timestamp, header};
 
 use crate::abi;
+use crate::background::{HostCallouts, HostLog};
 use crate::http::Http;
-use crate::ports::{HostEnvironment, HostMeter};
+use crate::ports::{HostBody, HostEnvironment, HostHeaders, HostMeter, HostStore};
+use crate::waiting::WaitingRoom;
 
 /// All Tollgate crates share one version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The root context of a filter.
-pub(crate) struct Root<F> {
+pub(crate) struct Root<F: Filter> {
+    id: u32,
     filter: Option<Rc<F>>,
+    room: Rc<WaitingRoom<F>>,
 }
 
-impl<F> Default for Root<F> {
-    fn default() -> Self {
-        Self { filter: None }
+impl<F: Filter> Root<F> {
+    /// The context of this number, without a configuration yet.
+    pub(crate) fn new(id: u32) -> Self {
+        Self { id, filter: None, room: Rc::default() }
+    }
+
+    /// Runs a callback outside of calls, then whatever it led to.
+    fn background(&self, run: impl FnOnce(&F, &mut Background<'_>)) {
+        let Some(filter) = self.filter.as_deref() else { return };
+        let mut cx = Background {
+            now: Timestamp::from_nanos(abi::now_nanos()),
+            store: &HostStore,
+            meter: &mut HostMeter,
+            callouts: &mut HostCallouts,
+            log: &mut HostLog(F::NAME),
+            wake: false,
+        };
+        run(filter, &mut cx);
+        if cx.wake {
+            self.room.wake_all(self.id);
+        }
+        self.room.keep_pace(Some(filter));
     }
 }
 
-impl<F: Filter> Context for Root<F> {}
+impl<F: Filter> Context for Root<F> {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
+        let headers = if headers == 0 { Vec::new() } else { HostHeaders(MapType::HttpCallResponseHeaders).all() };
+        let status = header::first(&headers, ":status").and_then(|code| str::from_utf8(code).ok()?.parse().ok());
+        let body = HostBody { buffer: BufferType::HttpCallResponseBody, len: body };
+        let answer = Answer { status, headers, body: &body };
+        self.background(|filter, cx| filter.on_answer(cx, CalloutId(token), &answer));
+    }
+}
 
 impl<F: Filter> RootContext for Root<F> {
     fn on_configure(&mut self, size: usize) -> bool {
         // Without a plugin configuration there is no buffer: the filter says whether empty is enough.
         let config = abi::buffer(BufferType::PluginConfiguration, 0, size).unwrap_or_default();
         let mut meter = HostMeter;
-        let mut setup = Setup { config: &config, env: &HostEnvironment, meter: &mut meter };
+        let mut setup = Setup { config: &config, env: &HostEnvironment, store: &HostStore, meter: &mut meter };
         match F::configure(&mut setup) {
             Ok(filter) => {
-                self.filter = Some(Rc::new(filter));
                 meter.set(BUILD_INFO, &[("filter", F::NAME), ("version", VERSION)], 1);
+                self.room.keep_pace(Some(&filter));
+                self.filter = Some(Rc::new(filter));
                 true
             }
             Err(error) => {
@@ -51,8 +84,12 @@ impl<F: Filter> RootContext for Root<F> {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::<F>::open(self.filter.as_ref())))
+    fn on_tick(&mut self) {
+        self.background(F::on_tick);
+    }
+
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::<F>::open(context, self.filter.as_ref(), &self.room)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -1,20 +1,27 @@
 //! A filter that does as it is told, and tells what it saw.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
+use tollgate_core::{Answer, Background, Callout, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
 use tollgate_fakehost::abi;
 
 /// Its configuration is its order. `wait` and `reply` are answered in every phase, `wait-body` in every body phase;
 /// `hold`, `hold-reply` and `hold-replace` wait for the end of a body and then let go, reply, or put other bytes there;
 /// `hold-changed` puts other bytes there and waits on; `hold-first` lets go in the middle, from four bytes on.
-/// Everything else is Continue.
+/// `suspend` suspends each call until a tick, then does what [`Puppet::decide`] said last, and sends a callout to the
+/// cluster `keys` at each tick. Everything else is Continue.
 pub(crate) struct Puppet {
     order: String,
 }
 
 impl Puppet {
+    /// What a suspended call is told when it is woken: `stay`, `reply`, or anything else to go on.
+    pub(crate) fn decide(verdict: &str) {
+        abi::with(|abi| abi.properties.insert(b"verdict".to_vec(), verdict.into()));
+    }
+
     /// The phases that the streams of this thread saw.
     pub(crate) fn saw() -> Vec<String> {
         abi::with(|abi| abi.properties.get(&b"saw"[..]).cloned())
@@ -38,6 +45,22 @@ impl Filter for Puppet {
     fn open(self: &Rc<Self>) -> PuppetStream {
         PuppetStream { order: self.order.clone() }
     }
+
+    fn pace(&self) -> Option<Duration> {
+        (self.order == "suspend").then_some(Duration::from_micros(10_500))
+    }
+
+    fn on_tick(&self, cx: &mut Background<'_>) {
+        let headers = vec![(":method".into(), "GET".into())];
+        cx.callouts.send(&Callout { cluster: "keys".into(), headers, timeout: Duration::from_secs(5) });
+        cx.wake = true;
+    }
+
+    fn on_answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) {
+        let body = String::from_utf8(answer.body.read()).unwrap();
+        cx.log.info(&format!("{callout:?} {:?} {}\n{body}", answer.status, answer.headers.len()));
+        cx.wake = true;
+    }
 }
 
 pub(crate) struct PuppetStream {
@@ -54,6 +77,7 @@ impl PuppetStream {
     fn flow(&self) -> Flow {
         match self.order.as_str() {
             "wait" => Flow::Wait,
+            "suspend-late" => Flow::Suspend,
             "reply" => Flow::Reply(Reply::json(429, b"{}".to_vec()).with_header("x-model", *b"a\r\nb")),
             _ => Flow::Continue,
         }
@@ -84,7 +108,17 @@ impl PuppetStream {
 impl Stream for PuppetStream {
     fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
         Self::note(cx, &format!("request:{}", headers.all().len()));
-        self.flow()
+        if self.order == "suspend" { Flow::Suspend } else { self.flow() }
+    }
+
+    fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
+        Self::note(cx, &format!("wake:{}", headers.all().len()));
+        match cx.handoff.get("verdict").as_deref() {
+            Some(b"stay") => Flow::Suspend,
+            Some(b"wait") => Flow::Wait,
+            Some(b"reply") => Flow::Reply(Reply::json(401, b"{}".to_vec())),
+            _ => Flow::Continue,
+        }
     }
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {

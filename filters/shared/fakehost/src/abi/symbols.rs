@@ -3,7 +3,7 @@
 
 use std::slice;
 
-use super::{Abi, LocalReply, with};
+use super::{Abi, LocalReply, SentCallout, with};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -224,6 +224,7 @@ extern "C" fn proxy_send_local_response(
             return BAD_ARGUMENT;
         }
         abi.replies.push(LocalReply {
+            context: abi.context,
             status,
             details: text(details, details_size),
             headers: copied(headers, headers_size),
@@ -251,6 +252,56 @@ extern "C" fn proxy_call_foreign_function(
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> u32 {
+    hostcall(|abi| {
+        abi.tick_period = period;
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
+    hostcall(|abi| {
+        if abi.gone.contains(&context) {
+            return BAD_ARGUMENT;
+        }
+        abi.context = context;
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_continue_stream(_stream: u32) -> u32 {
+    hostcall(|abi| {
+        abi.continued.push(abi.context);
+        OK
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_http_call(
+    cluster: *const u8,
+    cluster_size: usize,
+    headers: *const u8,
+    headers_size: usize,
+    _body: *const u8,
+    _body_size: usize,
+    _trailers: *const u8,
+    _trailers_size: usize,
+    timeout: u32,
+    token: *mut u32,
+) -> u32 {
+    hostcall(|abi| {
+        let cluster = text(cluster, cluster_size);
+        if !abi.clusters.contains(&cluster) {
+            return BAD_ARGUMENT;
+        }
+        abi.callouts.push(SentCallout { cluster, headers: copied(headers, headers_size), timeout });
+        put(token, u32::try_from(abi.callouts.len() - 1).unwrap_or(u32::MAX))
+    })
+}
+
 /// Hostcalls that the SDK names and the host crate never makes. They exist so that tests link.
 macro_rules! never_called {
     ($($name:ident)*) => {
@@ -263,9 +314,9 @@ macro_rules! never_called {
 }
 
 never_called! {
-    proxy_add_header_map_value proxy_close_stream proxy_continue_stream
+    proxy_add_header_map_value proxy_close_stream
     proxy_dequeue_shared_queue proxy_done proxy_enqueue_shared_queue proxy_get_header_map_value proxy_get_log_level
     proxy_get_metric proxy_get_status proxy_grpc_call proxy_grpc_cancel proxy_grpc_close proxy_grpc_send
-    proxy_grpc_stream proxy_http_call proxy_register_shared_queue proxy_resolve_shared_queue
-    proxy_set_effective_context proxy_set_header_map_pairs proxy_set_tick_period_milliseconds
+    proxy_grpc_stream proxy_register_shared_queue proxy_resolve_shared_queue
+    proxy_set_header_map_pairs
 }

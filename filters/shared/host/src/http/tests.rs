@@ -2,7 +2,7 @@ use tollgate_core::handoff::REPLY;
 use tollgate_fakehost::abi;
 
 use super::*;
-use crate::ports::HostMeter;
+use crate::ports::{HostMeter, HostStore};
 use crate::testkit::Puppet;
 use crate::wire;
 
@@ -14,9 +14,10 @@ fn call(order: &str) -> Http<Puppet> {
     let mut setup = tollgate_core::Setup {
         config: order.as_bytes(),
         env: &tollgate_fakehost::FakeEnvironment::default(),
+        store: &HostStore,
         meter: &mut meter,
     };
-    Http::open(Some(&Rc::new(Puppet::configure(&mut setup).unwrap())))
+    Http::open(2, Some(&Rc::new(Puppet::configure(&mut setup).unwrap())), &Rc::default())
 }
 
 /// What Envoy shows in the next body callback.

@@ -11,7 +11,7 @@ fn configure(root: &mut Root<Puppet>, config: &str) -> bool {
 
 #[test]
 fn a_good_configuration_is_taken_and_the_build_shows() {
-    assert!(configure(&mut Root::default(), "continue"));
+    assert!(configure(&mut Root::new(1), "continue"));
     abi::with(|abi| {
         assert_eq!(abi.log, []);
         assert_eq!(abi.metrics[&format!("filter=.=puppet;.;version=.={VERSION};.;gateway_build_info")], 1);
@@ -20,12 +20,12 @@ fn a_good_configuration_is_taken_and_the_build_shows() {
 
 #[test]
 fn no_plugin_configuration_is_an_empty_one() {
-    assert!(Root::<Puppet>::default().on_configure(0));
+    assert!(Root::<Puppet>::new(1).on_configure(0));
 }
 
 #[test]
 fn a_refusal_is_one_line_with_the_path() {
-    assert!(!configure(&mut Root::default(), "bad"));
+    assert!(!configure(&mut Root::new(1), "bad"));
     abi::with(|abi| {
         let line = "tollgate puppet: configuration refused: limits[0].tokens: must be above 0, not below";
         assert_eq!(abi.log, [(LogLevel::Error as u32, line.into())]);
@@ -35,7 +35,7 @@ fn a_refusal_is_one_line_with_the_path() {
 
 #[test]
 fn a_refused_configuration_leaves_the_old_one_serving() {
-    let mut root = Root::default();
+    let mut root = Root::new(1);
     assert!(configure(&mut root, "continue"));
     assert!(!configure(&mut root, "bad"));
     let mut call = root.create_http_context(2).unwrap();
@@ -44,7 +44,7 @@ fn a_refused_configuration_leaves_the_old_one_serving() {
 
 #[test]
 fn a_call_before_any_configuration_is_refused() {
-    let mut call = Root::<Puppet>::default().create_http_context(2).unwrap();
+    let mut call = Root::<Puppet>::new(1).create_http_context(2).unwrap();
     assert_eq!(call.on_http_request_headers(0, false), Action::Pause);
     assert_eq!(call.on_http_request_body(3, true), Action::Pause);
     assert_eq!(call.on_http_response_headers(0, false), Action::Continue, "its own refusal goes out");
@@ -58,5 +58,5 @@ fn a_call_before_any_configuration_is_refused() {
 
 #[test]
 fn root_contexts_open_calls() {
-    assert_eq!(Root::<Puppet>::default().get_type(), Some(ContextType::HttpContext));
+    assert_eq!(Root::<Puppet>::new(1).get_type(), Some(ContextType::HttpContext));
 }
