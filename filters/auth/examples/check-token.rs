@@ -23,6 +23,9 @@ struct Arguments {
     /// The configuration of auth. Variables that it names are taken from the environment.
     #[arg(long, default_value = "envoy/config/auth.json")]
     config: PathBuf,
+    /// A document that the configuration names as `remote`, fetched into a file: `https://host/jwks.json=jwks.json`.
+    #[arg(long, value_name = "URL=FILE")]
+    remote: Vec<String>,
     /// The time to judge at (RFC 3339); now unless given.
     #[arg(long)]
     at: Option<String>,
@@ -55,11 +58,25 @@ fn run(arguments: &Arguments) -> Result<Explanation, String> {
     let path = &arguments.config;
     let json = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let policy = Policy::from_json(&json, &Variables).map_err(|error| format!("{}: {error}", path.display()))?;
+    for given in &arguments.remote {
+        provide(&policy, given)?;
+    }
     let credential = match arguments.credential.as_str() {
         "-" => io::read_to_string(io::stdin()).map_err(|error| format!("standard input: {error}"))?,
         given => given.to_owned(),
     };
     Ok(explain(&policy, credential.trim(), time_of(arguments.at.as_deref())?))
+}
+
+fn provide(policy: &Policy, given: &str) -> Result<(), String> {
+    let (url, file) = given.rsplit_once('=').ok_or_else(|| format!("--remote {given}: must read URL=FILE"))?;
+    let bytes = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+    let mut named = policy.remotes().filter(|document| document.address().url() == url).peekable();
+    if named.peek().is_none() {
+        let known: Vec<String> = policy.remotes().map(|document| document.address().url()).collect();
+        return Err(format!("--remote {url}: the configuration fetches [{}]", known.join(", ")));
+    }
+    named.try_for_each(|document| document.provide(&bytes)).map_err(|problem| format!("{file}: {problem}"))
 }
 
 fn time_of(at: Option<&str>) -> Result<Timestamp, String> {

@@ -6,6 +6,7 @@
 
 mod issuers;
 mod keys;
+mod remote;
 mod source;
 mod spec;
 mod terms;
@@ -17,13 +18,17 @@ use tollgate_core::{ConfigError, config};
 
 use crate::api_key::ApiKeys;
 use crate::jwt::Verifier;
+use crate::remote::{Remote, Watched};
+pub use remote::RemoteSpec;
 pub use source::Source;
 pub use spec::{ApiKeySpec, IssuerSpec, JwtSpec, Spec};
 
 /// What the filter decides by.
 pub struct Policy {
-    /// API keys.
+    /// API keys that are at hand.
     pub api_keys: ApiKeys,
+    /// API keys that a server keeps.
+    pub remote_keys: Option<Remote<ApiKeys>>,
     /// Issuers of tokens.
     pub tokens: Verifier,
     open_paths: BTreeSet<Vec<u8>>,
@@ -33,13 +38,20 @@ impl Policy {
     /// Reads and validates a configuration.
     pub fn from_json(json: &[u8], env: &dyn Environment) -> Result<Self, ConfigError> {
         let spec: Spec = config::parse(json)?;
-        let api_keys = spec.api_keys.map_or_else(|| Ok(ApiKeys::default()), |source| keys::read(source, env))?;
+        let (api_keys, remote_keys) =
+            spec.api_keys.map_or_else(|| Ok(keys::Found::default()), |source| keys::read(source, env))?;
         let tokens = spec.jwt.map_or_else(|| Ok(Verifier::default()), |jwt| issuers::read(jwt, env))?;
-        if api_keys.is_empty() && tokens.is_empty() {
+        if api_keys.is_empty() && remote_keys.is_none() && tokens.is_empty() {
             let problem = "nobody could get in: give at least one key in `api_keys` or one issuer in `jwt`";
             return Err(ConfigError::at("", problem));
         }
-        Ok(Self { api_keys, tokens, open_paths: open_paths(spec.open_paths)? })
+        Ok(Self { api_keys, remote_keys, tokens, open_paths: open_paths(spec.open_paths)? })
+    }
+
+    /// All documents that servers keep.
+    pub fn remotes(&self) -> impl Iterator<Item = &dyn Watched> {
+        let keys = self.remote_keys.iter().map(|keys| keys as &dyn Watched);
+        keys.chain(self.tokens.remotes().map(|(_, keys)| keys as &dyn Watched))
     }
 
     /// Whether a path needs no credential. Exactly what is configured matches, so no spelling of another path does.

@@ -5,6 +5,8 @@
 
 use tollgate_core::Refusal;
 
+const CHALLENGE: &str = "www-authenticate";
+
 /// Why a caller is turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Denial {
@@ -30,6 +32,8 @@ pub enum Denial {
     KeyExpired,
     /// The API key's time has not come.
     KeyNotYetValid,
+    /// The keys that could judge the credential were never fetched.
+    KeysUnavailable,
     /// The credential holds bytes that no key or token has.
     Malformed,
     /// No credential came.
@@ -66,6 +70,7 @@ impl Denial {
         Self::IssuerUnknown,
         Self::KeyExpired,
         Self::KeyNotYetValid,
+        Self::KeysUnavailable,
         Self::Malformed,
         Self::Missing,
         Self::NotBearer,
@@ -92,6 +97,7 @@ impl Denial {
             Self::IssuerUnknown => Refusal::IssuerUnknown,
             Self::KeyExpired => Refusal::KeyExpired,
             Self::KeyNotYetValid => Refusal::KeyNotYetValid,
+            Self::KeysUnavailable => Refusal::Unavailable,
             // Which of the two it was is nobody's business who cannot sign.
             Self::SignatureInvalid | Self::UnknownKeyId => Refusal::SignatureInvalid,
             Self::TokenMalformed => Refusal::TokenMalformed,
@@ -130,6 +136,10 @@ impl Denial {
             }
             Self::KeyExpired => "The API key has expired. Ask the gateway's operator for a new one.",
             Self::KeyNotYetValid => "The API key is not valid yet. Use it from its first day on.",
+            Self::KeysUnavailable => {
+                "The gateway cannot check this credential now, since it cannot fetch the keys for it. Try again; if it \
+                 lasts, tell the gateway's operator."
+            }
             Self::Malformed => {
                 "The credential holds characters that no API key or token has. Check it for line breaks, quotes and \
                  blanks."
@@ -152,12 +162,14 @@ impl Denial {
         }
     }
 
-    /// The value of `www-authenticate` (RFC 6750 §3; a call without a credential is told no error).
-    pub const fn challenge(self) -> &'static str {
+    /// The header that says how to go on: `www-authenticate` (RFC 6750 §3; a call without a credential is told no error),
+    /// or `retry-after` where it is not the caller's fault.
+    pub const fn advice(self) -> (&'static str, &'static str) {
         match self.refusal() {
-            Refusal::MissingCredential => "Bearer realm=\"tollgate\"",
-            Refusal::AmbiguousCredential => "Bearer realm=\"tollgate\", error=\"invalid_request\"",
-            _ => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
+            Refusal::Unavailable => ("retry-after", "5"),
+            Refusal::MissingCredential => (CHALLENGE, "Bearer realm=\"tollgate\""),
+            Refusal::AmbiguousCredential => (CHALLENGE, "Bearer realm=\"tollgate\", error=\"invalid_request\""),
+            _ => (CHALLENGE, "Bearer realm=\"tollgate\", error=\"invalid_token\""),
         }
     }
 }
@@ -167,11 +179,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_denial_is_a_401_that_ends_in_a_full_stop() {
+    fn every_denial_says_how_to_go_on() {
         for denial in Denial::ALL {
-            assert_eq!(denial.refusal().status(), 401, "{denial:?}");
+            let (name, value) = denial.advice();
+            match denial.refusal().status() {
+                401 => assert!(name == CHALLENGE && value.starts_with("Bearer realm="), "{denial:?}"),
+                503 => assert_eq!((name, value), ("retry-after", "5")),
+                other => panic!("{denial:?} is a {other}"),
+            }
             assert!(denial.message().ends_with('.') && !denial.message().contains("  "), "{denial:?}");
-            assert!(denial.challenge().starts_with("Bearer realm="), "{denial:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::config::Policy;
 use crate::denial::Denial;
 use crate::jwt::{Claims, Jws, looks_like_token};
+use crate::remote::{Remote, Watched};
 use crate::vectors::NoProxy;
 
 /// A verdict and how it came about.
@@ -24,16 +25,25 @@ pub struct Explanation {
 /// Judges a credential as a call at that time would be.
 pub fn explain(policy: &Policy, credential: &str, now: Timestamp) -> Explanation {
     let mut lines = Vec::new();
-    let verdict = if let Some(key) = policy.api_keys.find(&KeyDigest::of(credential)) {
+    let digest = KeyDigest::of(credential);
+    let fetched = policy.remote_keys.as_ref().and_then(Remote::get);
+    let verdict = if let Some(key) = policy.api_keys.find(&digest) {
         lines.push("its digest is a configured API key".to_owned());
+        key.judge(now)
+    } else if let Some(key) = fetched.as_ref().and_then(|keys| keys.find(&digest)) {
+        lines.push("its digest is an API key of the remote list".to_owned());
         key.judge(now)
     } else if policy.tokens.is_empty() || !looks_like_token(credential) {
         lines.push("its digest is no configured API key, and it does not have the form of a token".to_owned());
-        Err(Denial::UnknownKey)
+        let unread = policy.remote_keys.as_ref().filter(|_| fetched.is_none());
+        lines.extend(unread.map(elsewhere));
+        Err(unread.map_or(Denial::UnknownKey, |_| Denial::KeysUnavailable))
     } else {
         lines.push("its digest is no configured API key; it has the form of a token".to_owned());
         lines.extend(describe(credential, now));
-        policy.tokens.read(credential, &NoProxy).and_then(|verified| {
+        let read = policy.tokens.read(credential, &NoProxy);
+        lines.extend(read.as_ref().err().and_then(|unverified| unverified.keys).map(elsewhere));
+        read.map_err(|unverified| unverified.denial).and_then(|verified| {
             lines.push("form, issuer, algorithm, key and signature hold".to_owned());
             verified.judge(now)
         })
@@ -43,6 +53,12 @@ pub fn explain(policy: &Policy, credential: &str, now: Timestamp) -> Explanation
         Err(denial) => format!("refused by rule {denial:?}, code {}: {}", denial.refusal().code(), denial.message()),
     });
     Explanation { is_accepted: verdict.is_ok(), lines }
+}
+
+/// Where the answer may lie that is not at hand.
+fn elsewhere(keys: &impl Watched) -> String {
+    let url = keys.address().url();
+    format!("the gateway would fetch {url}: to judge by it, fetch it into a file and give --remote {url}=FILE")
 }
 
 fn accepted(caller: &Caller) -> String {

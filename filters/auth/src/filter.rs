@@ -1,11 +1,14 @@
-//! The phases of auth: the request's head, and its body where the caller is limited to models.
+//! The phases of auth: the request's head, and its body where the caller is limited to models; between calls, the keys.
+//!
+//! A call is suspended only where a key that is to be fetched may change the verdict.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_core::ports::{Body, Hash, Headers, Signatures};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
+use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
 use tollgate_core::{handoff, header, metric};
 use tollgate_llm::{Dialect, refuse};
 
@@ -17,6 +20,7 @@ use crate::denial::Denial;
 use crate::grant::{Permit, Refused};
 use crate::jwt::{Verified, looks_like_token};
 use crate::memory::Memory;
+use crate::remote::{Change, Look, Remote, Watched};
 
 /// Authentication as a filter.
 pub struct AuthFilter {
@@ -42,35 +46,89 @@ impl Proof {
     }
 }
 
+/// Why nobody is known by a credential.
+enum Unknown {
+    Denied(Denial),
+    /// Its key may be on its way.
+    Waits,
+}
+
+impl From<Denial> for Unknown {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
 impl AuthFilter {
-    /// A configured digest is proof, so keys come first and may look like anything; the form of the rest says whether
-    /// it was meant as a token.
-    fn identify(&self, credential: &str, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Denial> {
+    /// A known digest is proof, so keys come first and may look like anything; the form of the rest says whether it was
+    /// meant as a token. `asked` is when the call came.
+    fn identify(&self, credential: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Unknown> {
         let digest = KeyDigest::of(credential);
-        if let Some(key) = self.policy.api_keys.find(&digest) {
-            return key.judge(cx.now).map(|caller| (caller, Proof::ApiKey));
+        let remote = self.policy.remote_keys.as_ref();
+        let fetched = remote.and_then(Remote::get);
+        let of_server = || fetched.as_ref().and_then(|keys| keys.find(&digest));
+        if let Some(key) = self.policy.api_keys.find(&digest).or_else(of_server) {
+            return Ok((key.judge(cx.now)?, Proof::ApiKey));
         }
-        if self.policy.tokens.is_empty() || !looks_like_token(credential) {
-            return Err(Denial::UnknownKey);
+        if !self.policy.tokens.is_empty() && looks_like_token(credential) {
+            let verified = self.read_token(credential, digest, asked, cx)?;
+            return Ok((verified.judge(cx.now)?, Proof::Jwt));
         }
-        let verified = self.read_token(credential, digest, cx)?;
-        verified.judge(cx.now).map(|caller| (caller, Proof::Jwt))
+        match remote.filter(|_| fetched.is_none()) {
+            None => Err(Denial::UnknownKey.into()),
+            Some(remote) => Err(wait_or(Denial::KeysUnavailable, remote, asked, cx.now)),
+        }
     }
 
-    fn read_token(&self, token: &str, digest: KeyDigest, cx: &mut Cx<'_>) -> Result<Verified, Denial> {
+    fn read_token(
+        &self,
+        token: &str,
+        digest: KeyDigest,
+        asked: Timestamp,
+        cx: &mut Cx<'_>,
+    ) -> Result<Verified, Unknown> {
         let known = self.memory.borrow_mut().recall(&digest, cx.now);
         if let Some(verdict) = known {
             cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "remembered")], 1);
-            return verdict;
+            return Ok(verdict?);
         }
         let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
-        let verdict = self.policy.tokens.read(token, &witness);
+        let (verdict, keys) = match self.policy.tokens.read(token, &witness) {
+            Ok(verified) => (Ok(verified), None),
+            Err(unverified) => (Err(unverified.denial), unverified.keys),
+        };
         if matches!(verdict, Ok(_) | Err(Denial::SignatureInvalid)) {
             let judge = if witness.has_judged.get() { "proxy" } else { "module" };
             cx.meter.add(metric::AUTH_SIGNATURES, &[("type", judge)], 1);
         }
+        if keys.is_some_and(|keys| keys.look(asked, cx.now) == Look::Wait) {
+            return Err(Unknown::Waits);
+        }
         self.memory.borrow_mut().learn(digest, &verdict, cx.now);
-        verdict
+        Ok(verdict?)
+    }
+
+    /// What follows from news of the key servers.
+    fn take_in(&self, cx: &mut Background<'_>, mut each: impl FnMut(&mut Background<'_>, &dyn Watched) -> Change) {
+        let mut wake = false;
+        if let Some(keys) = &self.policy.remote_keys {
+            wake |= each(cx, keys).wake;
+        }
+        for (_, keys) in self.policy.tokens.remotes() {
+            let change = each(cx, keys);
+            wake |= change.wake;
+            if change.document {
+                self.memory.borrow_mut().clear();
+            }
+        }
+        cx.wake |= wake;
+    }
+}
+
+fn wait_or<T>(denial: Denial, keys: &Remote<T>, asked: Timestamp, now: Timestamp) -> Unknown {
+    match keys.look(asked, now) {
+        Look::Wait => Unknown::Waits,
+        Look::Over => Unknown::Denied(denial),
     }
 }
 
@@ -93,17 +151,35 @@ impl Filter for AuthFilter {
     type Stream = AuthStream;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { policy: Policy::from_json(setup.config, setup.env)?, memory: RefCell::default() })
+        let policy = Policy::from_json(setup.config, setup.env)?;
+        policy.remotes().for_each(|keys| keys.load(setup.store));
+        Ok(Self { policy, memory: RefCell::default() })
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
-        AuthStream { filter: Rc::clone(self), held: None }
+        AuthStream { filter: Rc::clone(self), asked: Timestamp::default(), is_bare: false, held: None }
+    }
+
+    fn pace(&self) -> Option<Duration> {
+        self.policy.remotes().map(Watched::pace).min()
+    }
+
+    fn on_tick(&self, cx: &mut Background<'_>) {
+        self.take_in(cx, |cx, keys| keys.tick(cx));
+    }
+
+    fn on_answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) {
+        self.take_in(cx, |cx, keys| keys.answer(cx, callout, answer));
     }
 }
 
 /// One call.
 pub struct AuthStream {
     filter: Rc<AuthFilter>,
+    /// When it came.
+    asked: Timestamp,
+    /// No body follows its head.
+    is_bare: bool,
     /// The call whose body will tell whether it may go on.
     held: Option<Held>,
 }
@@ -114,8 +190,8 @@ struct Held {
     path: Vec<u8>,
 }
 
-impl Stream for AuthStream {
-    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+impl AuthStream {
+    fn decide(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         let all = headers.all();
         let path = header::first(&all, ":path").unwrap_or_default();
         let credential = credential::take(&all, path);
@@ -124,14 +200,18 @@ impl Stream for AuthStream {
             strip(&all, headers);
             return Flow::Continue;
         }
-        let (caller, proof) = match credential.and_then(|credential| self.filter.identify(credential, cx)) {
+        let known = credential
+            .map_err(Unknown::Denied)
+            .and_then(|credential| self.filter.identify(credential, self.asked, cx));
+        let (caller, proof) = match known {
             Ok(known) => known,
-            Err(denial) => return deny(cx, denial.refusal().code(), reply(path, denial)),
+            Err(Unknown::Waits) => return Flow::Suspend,
+            Err(Unknown::Denied(denial)) => return deny(cx, denial.refusal().code(), reply(path, denial)),
         };
         match caller.grant.at_head(path) {
             Permit::Refused(refused) => return deny(cx, refused.refusal().code(), refused.reply(path)),
             // A body that never comes names no model.
-            Permit::InBody if last => {
+            Permit::InBody if self.is_bare => {
                 return deny(cx, Refused::NoModel.refusal().code(), Refused::NoModel.reply(path));
             }
             Permit::InBody => {
@@ -145,6 +225,17 @@ impl Stream for AuthStream {
         }
         strip(&all, headers);
         Flow::Continue
+    }
+}
+
+impl Stream for AuthStream {
+    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+        (self.asked, self.is_bare) = (cx.now, last);
+        self.decide(cx, headers)
+    }
+
+    fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
+        self.decide(cx, headers)
     }
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
@@ -181,7 +272,8 @@ fn strip(all: &[(String, Vec<u8>)], headers: &mut dyn Headers) {
 }
 
 fn reply(path: &[u8], denial: Denial) -> Reply {
-    refuse(Dialect::of(path), denial.refusal(), denial.message()).with_header("www-authenticate", denial.challenge())
+    let (name, value) = denial.advice();
+    refuse(Dialect::of(path), denial.refusal(), denial.message()).with_header(name, value)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod token;
 mod verified;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use tollgate_core::Identity;
@@ -28,9 +29,10 @@ use crate::caller::Caller;
 use crate::denial::Denial;
 use crate::grant::ModelPattern;
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
+use crate::remote::Remote;
 pub use algorithm::{Algorithm, Kind};
 pub use claims::Claims;
-pub use jwks::{Jwks, read_keys};
+pub use jwks::{Jwks, MAX_KEYS, read_keys, usable_keys};
 pub use key::Key;
 pub use key_set::KeySet;
 pub use token::Jws;
@@ -53,8 +55,37 @@ pub struct Issuer {
     pub models_claim: Option<String>,
     /// By how much clocks may differ.
     pub leeway: Duration,
-    /// Its keys and the only algorithms accepted.
+    /// Its keys that are at hand, and the only algorithms accepted.
     pub keys: KeySet,
+    /// Its keys that a server keeps.
+    pub remote: Option<Remote<KeySet>>,
+}
+
+/// A token that was not verified.
+#[derive(Clone, Copy)]
+pub struct Unverified<'a> {
+    /// Why not.
+    pub denial: Denial,
+    /// The keys of which newer ones might change that.
+    pub keys: Option<&'a Remote<KeySet>>,
+}
+
+impl From<Unverified<'_>> for Denial {
+    fn from(unverified: Unverified<'_>) -> Self {
+        unverified.denial
+    }
+}
+
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.denial.fmt(f)
+    }
+}
+
+impl From<Denial> for Unverified<'_> {
+    fn from(denial: Denial) -> Self {
+        Self { denial, keys: None }
+    }
 }
 
 /// All issuers of the policy.
@@ -69,18 +100,23 @@ impl Verifier {
         Self { issuers }
     }
 
+    /// Every issuer's name and its keys that a server keeps.
+    pub fn remotes(&self) -> impl Iterator<Item = (&str, &Remote<KeySet>)> {
+        self.issuers.iter().filter_map(|issuer| Some((issuer.name.as_str(), issuer.remote.as_ref()?)))
+    }
+
     /// Whether there is no issuer at all.
     pub fn is_empty(&self) -> bool {
         self.issuers.is_empty()
     }
 
     /// Everything about the token that no clock changes; [`Verified::judge`] tells the rest.
-    pub fn read(&self, token: &str, proxy: &dyn Signatures) -> Result<Verified, Denial> {
+    pub fn read(&self, token: &str, proxy: &dyn Signatures) -> Result<Verified, Unverified<'_>> {
         let jws = Jws::parse(token)?;
         let claims = Claims::decode(&jws)?;
         let name = claims.text("iss")?.ok_or(Denial::IssuerUnknown)?;
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name).ok_or(Denial::IssuerUnknown)?;
-        issuer.keys.check_signature(&jws, proxy)?;
+        issuer.check_signature(&jws, proxy)?;
         let caller = issuer.check_claims(&claims).and_then(|()| issuer.caller(&claims));
         Ok(Verified::new(validity(&claims, issuer.leeway), caller))
     }
@@ -92,6 +128,26 @@ pub fn looks_like_token(credential: &str) -> bool {
 }
 
 impl Issuer {
+    /// Keys at hand first, as they cost no look elsewhere.
+    fn check_signature(&self, jws: &Jws<'_>, proxy: &dyn Signatures) -> Result<(), Unverified<'_>> {
+        let verdict = self.keys.check_signature(jws, proxy);
+        let Some(remote) = &self.remote else { return Ok(verdict?) };
+        if !matches!(verdict, Err(Denial::UnknownKeyId | Denial::SignatureInvalid)) {
+            return Ok(verdict?);
+        }
+        let Some(fetched) = remote.get() else {
+            return Err(Unverified { denial: Denial::KeysUnavailable, keys: Some(remote) });
+        };
+        let denial = match fetched.check_signature(jws, proxy) {
+            Ok(()) => return Ok(()),
+            Err(Denial::UnknownKeyId) => verdict.err().unwrap_or(Denial::UnknownKeyId),
+            Err(denial) => denial,
+        };
+        // A key that is known and did not sign will not have signed later; without a `kid` it may be a key to come.
+        let may_change = denial == Denial::UnknownKeyId || jws.key_id().is_none();
+        Err(Unverified { denial, keys: may_change.then_some(remote) })
+    }
+
     fn check_claims(&self, claims: &Claims) -> Result<(), Denial> {
         if !self.audiences.iter().any(|audience| claims.is_for(audience)) {
             return Err(Denial::AudienceMismatch);

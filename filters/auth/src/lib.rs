@@ -11,12 +11,14 @@
 //! 5. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
 //!    behind, or answers 401 or 403 in the caller's dialect; [`denial`] is the table of reasons.
 //!
+//! [`remote`] keeps up with keys that live on a server: one fetch a process, the last good ones while it is down.
+//!
 //! [`config`] turns the JSON object into the policy and refuses whatever would let somebody in by mistake.
 //!
 //! `explain` and `vectors` are for commands (`scripts/check-token`, `scripts/verify-vectors`) and not in the module.
 //!
-//! What it does not do: it fetches no keys. It logs nothing: credentials and claims must not stand in logs, and the verdict
-//! is a metric.
+//! What it does not do: it logs nothing of a call. Credentials and claims must not stand in logs, and the verdict is a
+//! metric.
 
 pub mod api_key;
 pub mod caller;
@@ -30,6 +32,7 @@ pub mod grant;
 pub mod jwt;
 pub mod memory;
 mod name;
+pub mod remote;
 #[cfg(test)]
 mod testkit;
 pub mod validity;

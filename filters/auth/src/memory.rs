@@ -11,7 +11,8 @@
 //!   Only a bad signature is kept: every other refusal is cheaper than the look-up.
 //!
 //! Tokens are known by their SHA-256 digest, never by themselves. The lists belong to the filter's value, so a new
-//! configuration begins with empty ones, and a key that left the set lets nobody in. They are each worker's own.
+//! configuration begins with empty ones; so does another key set that a server sent, and a key that left lets nobody in.
+//! They are each worker's own.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -56,6 +57,12 @@ impl Memory {
         }
         self.forged.pop(digest);
         None
+    }
+
+    /// Forgets everything, as the keys have changed.
+    pub fn clear(&mut self) {
+        self.verified.clear();
+        self.forged.clear();
     }
 
     /// Remembers how a signature was judged.

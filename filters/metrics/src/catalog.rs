@@ -82,6 +82,20 @@ pub const ALL: &[Metric] = &[
         help: "Token signatures, by who judged them.",
     },
     Metric {
+        name: metric::AUTH_KEYS_AGE,
+        kind: Kind::Gauge,
+        unit: "seconds",
+        labels: &["source"],
+        help: "Since the keys in use were last found good at their server; before the first time, since they are missed.",
+    },
+    Metric {
+        name: metric::AUTH_KEY_FETCHES,
+        kind: Kind::Counter,
+        unit: "attempts",
+        labels: &["source", "result"],
+        help: "Attempts to fetch keys from their server.",
+    },
+    Metric {
         name: metric::BUDGET,
         kind: Kind::Counter,
         unit: "calls",
@@ -119,7 +133,12 @@ const LABEL_NOTES: &[(&str, &str)] = &[
          `remembered` (by this worker), `proxy` (checked by Envoy) or `module` (checked in the filter)",
     ),
     ("part", "disjoint parts; of input `uncached`, `cached`, `cache_write`; of output `answer`, `reasoning`"),
-    ("result", "of auth `allowed`, `denied`; of the cache `bypass`, `hit`, `miss`, `refresh`"),
+    ("source", "`api_keys`, or the name of the issuer"),
+    (
+        "result",
+        "of auth `allowed`, `denied`; of a fetch `fetched`, `not_modified`, `unreachable`, `status` (neither 200 nor 304), \
+         `too_large`, `unreadable`; of the cache `bypass`, `hit`, `miss`, `refresh`",
+    ),
     ("reason", "allowed: how the caller proved who it is; denied: the code of the refusal"),
     ("decision", "`allowed`, `denied`, `bypassed`; shared state gave out: `exhausted`, `contended`, `unsettled`"),
     ("le", "upper edge in seconds, inclusive; the last is `+Inf`"),

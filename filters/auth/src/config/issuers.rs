@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use tollgate_core::ConfigError;
 use tollgate_core::ports::Environment;
+use tollgate_core::{ConfigError, config};
 
+use super::remote::{self, RemoteSpec};
 use super::spec::{IssuerSpec, JwtSpec};
-use crate::jwt::{Algorithm, Issuer, KeySet, Kind, Verifier, read_keys};
+use crate::jwt::{Algorithm, Issuer, Jwks, KeySet, Kind, Verifier, read_keys, usable_keys};
+use crate::remote::Remote;
 
 /// Longest leeway: clocks that differ by more should be mended, and a leaked token lives that much longer.
 const MAX_LEEWAY: Duration = Duration::from_secs(600);
+
+/// Longest key set that a server may send, in bytes.
+const MAX_REMOTE: usize = 1024 * 1024;
+/// How often a server is asked unless said otherwise.
+const REFRESH: Duration = Duration::from_secs(300);
 
 /// Reads all issuers; a name may come once.
 pub(super) fn read(spec: JwtSpec, env: &dyn Environment) -> Result<Verifier, ConfigError> {
@@ -24,7 +31,7 @@ pub(super) fn read(spec: JwtSpec, env: &dyn Environment) -> Result<Verifier, Con
     Ok(Verifier::new(issuers))
 }
 
-fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer, ConfigError> {
+fn issuer(mut spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer, ConfigError> {
     check(&spec).map_err(|(field, problem)| ConfigError::at(format!("{path}.{field}"), problem))?;
     let algorithms = algorithms(&spec.algorithms, &format!("{path}.algorithms"))?;
     let jwks_path = format!("{path}.jwks");
@@ -32,7 +39,15 @@ fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer,
     for part in spec.jwks.read(&jwks_path, env)? {
         keys.append(read_keys(&part.value, &keys.algorithms, &part.path, part.is_inline)?);
     }
-    if let Some(bare) = keys.bare_algorithm() {
+    let remote = match &spec.jwks.remote {
+        None => None,
+        Some(remote) => {
+            Some(remote_keys(remote, &spec.issuer, &keys.algorithms, &format!("{jwks_path}.remote"), env)?)
+        }
+    };
+    if let Some(bare) = keys.bare_algorithm()
+        && remote.is_none()
+    {
         let problem = format!("holds no key for {}: add one or drop the algorithm", bare.as_str());
         return Err(ConfigError::at(jwks_path, problem));
     }
@@ -45,7 +60,29 @@ fn issuer(spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Issuer,
         models_claim: spec.models_claim,
         leeway: spec.leeway.0,
         keys,
+        remote,
     })
+}
+
+fn remote_keys(
+    spec: &RemoteSpec,
+    issuer: &str,
+    algorithms: &[Algorithm],
+    path: &str,
+    env: &dyn Environment,
+) -> Result<Remote<KeySet>, ConfigError> {
+    if algorithms.iter().any(|algorithm| algorithm.kind() == Kind::Secret) {
+        let problem = "shared secrets (HS*) are never fetched: give them in an environment variable (`from_env`)";
+        return Err(ConfigError::at(path, problem));
+    }
+    let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
+    let address = remote::read(spec, path, env, REFRESH, format!("jwks {}", names.join(" ")))?;
+    let algorithms = algorithms.to_vec();
+    let read = move |json: &[u8]| {
+        let jwks: Jwks = config::parse(json).map_err(|error| error.to_string())?;
+        usable_keys(&jwks, &algorithms)
+    };
+    Ok(Remote::new(issuer, address, MAX_REMOTE, Box::new(read)))
 }
 
 fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {

@@ -1,26 +1,51 @@
-//! API keys out of the configuration.
+//! API keys out of the configuration, or out of a list that a server keeps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tollgate_core::ports::Environment;
-use tollgate_core::{ConfigError, Identity};
+use tollgate_core::{ConfigError, Identity, config};
 
-use super::source::Source;
+use super::remote;
+use super::source::{Part, Source};
 use super::spec::ApiKeySpec;
 use super::terms::{self, Problem};
 use crate::api_key::{ApiKey, ApiKeys, KeyDigest};
 use crate::caller::Caller;
 use crate::name::{MAX_NAME, TOKEN_PREFIX, is_name};
+use crate::remote::Remote;
 
 /// Most entries of metadata, since every call hands them on.
 const MAX_METADATA: usize = 16;
 
-/// Reads all keys; neither an id nor a digest may come twice, in whatever places.
-pub(super) fn read(source: Source<Vec<ApiKeySpec>>, env: &dyn Environment) -> Result<ApiKeys, ConfigError> {
+/// Longest list that a server may send, in bytes: some 20,000 keys.
+const MAX_REMOTE: usize = 4 * 1024 * 1024;
+/// How often a server is asked unless said otherwise: a revoked key is refused within this time.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// Keys that are at hand, and those that a server keeps.
+pub(super) type Found = (ApiKeys, Option<Remote<ApiKeys>>);
+
+/// Reads all sources.
+pub(super) fn read(mut source: Source<Vec<ApiKeySpec>>, env: &dyn Environment) -> Result<Found, ConfigError> {
+    let keys = of_parts(source.read("api_keys", env)?)?;
+    let Some(spec) = source.remote else { return Ok((keys, None)) };
+    let address = remote::read(&spec, "api_keys.remote", env, REFRESH, "api_keys".to_owned())?;
+    Ok((keys, Some(Remote::new("api_keys", address, MAX_REMOTE, Box::new(of_server)))))
+}
+
+/// The list as a server sends it: an array as in the configuration. An empty one is a list: nobody has a key any more.
+fn of_server(json: &[u8]) -> Result<ApiKeys, String> {
+    let value = config::parse(json).map_err(|error| error.to_string())?;
+    of_parts(vec![Part { path: String::new(), is_inline: false, value }]).map_err(|error| error.to_string())
+}
+
+/// Neither an id nor a digest may come twice, in whatever places.
+fn of_parts(parts: Vec<Part<Vec<ApiKeySpec>>>) -> Result<ApiKeys, ConfigError> {
     let mut keys = ApiKeys::default();
     let mut ids = BTreeMap::new();
     let mut digests = BTreeMap::new();
-    for part in source.read("api_keys", env)? {
+    for part in parts {
         for (index, spec) in part.value.into_iter().enumerate() {
             let path = format!("{}[{index}]", part.path);
             let at = |(field, problem): Problem| ConfigError::at(format!("{path}.{field}"), problem);

@@ -1,9 +1,11 @@
-//! Where a list comes from: the document itself, an environment variable, or both together.
+//! Where a list comes from: the document itself, an environment variable, a server, or several of them together.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tollgate_core::ports::Environment;
 use tollgate_core::{ConfigError, config};
+
+use super::remote::RemoteSpec;
 
 /// A list and where it stands.
 #[derive(Deserialize)]
@@ -13,6 +15,8 @@ pub struct Source<T> {
     pub from_env: Option<String>,
     /// The list itself.
     pub inline: Option<T>,
+    /// The server that keeps it.
+    pub remote: Option<RemoteSpec>,
 }
 
 /// What one place gave.
@@ -26,32 +30,37 @@ pub(super) struct Part<T> {
 }
 
 impl<T: DeserializeOwned> Source<T> {
-    /// Reads all places. One at least must be named, and every named one must be readable.
-    pub(super) fn read(self, path: &str, env: &dyn Environment) -> Result<Vec<Part<T>>, ConfigError> {
+    /// Reads the places that are at hand. One at least must be named, and every named one must be readable.
+    pub(super) fn read(&mut self, path: &str, env: &dyn Environment) -> Result<Vec<Part<T>>, ConfigError> {
         let mut parts = Vec::new();
-        if let Some(value) = self.inline {
+        if let Some(value) = self.inline.take() {
             parts.push(Part { path: format!("{path}.inline"), is_inline: true, value });
         }
-        if let Some(name) = self.from_env {
-            parts.push(Part { path: format!("${name}"), is_inline: false, value: from_env(&name, path, env)? });
+        if let Some(name) = &self.from_env {
+            parts.push(Part { path: format!("${name}"), is_inline: false, value: from_env(name, path, env)? });
         }
-        if parts.is_empty() {
-            return Err(ConfigError::at(path, "name a source: `from_env` or `inline`"));
+        if parts.is_empty() && self.remote.is_none() {
+            return Err(ConfigError::at(path, "name a source: `from_env`, `inline` or `remote`"));
         }
         Ok(parts)
     }
 }
 
 fn from_env<T: DeserializeOwned>(name: &str, path: &str, env: &dyn Environment) -> Result<T, ConfigError> {
-    let text = env.var(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
+    let text = variable(name, &format!("{path}.from_env"), env)?;
+    config::parse(text.as_bytes()).map_err(|error| {
+        let inner = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
+        ConfigError::at(format!("${name}{inner}{}", error.path), error.problem)
+    })
+}
+
+/// A variable that must be set. `path` is where it is named.
+pub(super) fn variable(name: &str, path: &str, env: &dyn Environment) -> Result<String, ConfigError> {
+    env.var(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
         let problem = format!(
             "the environment variable {name} is not set or empty: set it where Envoy starts and name it in \
              `host_env_keys` (Istio: `vmConfig.env`)"
         );
-        ConfigError::at(format!("{path}.from_env"), problem)
-    })?;
-    config::parse(text.as_bytes()).map_err(|error| {
-        let inner = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
-        ConfigError::at(format!("${name}{inner}{}", error.path), error.problem)
+        ConfigError::at(path, problem)
     })
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "cases read better as `json!` literals without borrows")]
 
 mod key_rules;
+mod remote_rules;
 
 use serde_json::{Value, json};
 use tollgate_fakehost::FakeEnvironment;
@@ -76,7 +77,7 @@ fn a_configuration_that_lets_nobody_in_is_refused() {
     assert_eq!(refused(&json!({"open_paths": ["/health/live"]})), nobody);
     assert_eq!(refused(&keys(json!([]))), nobody);
     assert_eq!(refused(&json!({"jwt": {"issuers": []}})), nobody);
-    assert_eq!(refused(&json!({"api_keys": {}})), "api_keys: name a source: `from_env` or `inline`");
+    assert_eq!(refused(&json!({"api_keys": {}})), "api_keys: name a source: `from_env`, `inline` or `remote`");
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn issuers_that_would_take_too_much_are_refused() {
             at("tier_claim: must be the name of a claim; leave it out if tokens carry no tier"),
         ),
         (json!({"leeway": "11m"}), at("leeway: must be at most 10m")),
-        (json!({"jwks": {}}), at("jwks: name a source: `from_env` or `inline`")),
+        (json!({"jwks": {}}), at("jwks: name a source: `from_env`, `inline` or `remote`")),
         (
             json!({"jwks": {"inline": {"keys": []}}}),
             at("jwks: holds no key for ES256: add one or drop the algorithm"),

@@ -1,3 +1,4 @@
+mod fetched;
 mod permission;
 
 use serde_json::json;
@@ -225,7 +226,7 @@ fn a_token_is_checked_once_and_its_time_on_every_call() {
     let mut gate = Gate::new();
     let token = sign_es256(&gate.pair, claims(json!({"exp": NOW + 10})));
     for (now, is_good) in [(NOW, true), (NOW + 39, true), (NOW + 40, false), (NOW, true), (NOW - 600, false)] {
-        gate.proxy.now = tollgate_core::Timestamp::from_secs(now);
+        gate.proxy.now = Timestamp::from_secs(now);
         let (flow, call) = gate.call(PATH, &[("x-api-key", &token)]);
         assert_eq!(flow == Flow::Continue, is_good, "{now}");
         assert_eq!(handoff::identity(&call.handoff).is_some(), is_good, "{now}");
@@ -238,7 +239,7 @@ fn a_forged_token_is_checked_once_in_ten_seconds() {
     let mut gate = Gate::new();
     let forged = sign_es256(&es256("e"), claims(json!({})));
     for (later, checked) in [(0, 1), (9, 1), (10, 2), (11, 2)] {
-        gate.proxy.now = tollgate_core::Timestamp::from_secs(NOW + later);
+        gate.proxy.now = Timestamp::from_secs(NOW + later);
         gate.refused(PATH, &[("x-api-key", &forged)]);
         assert_eq!(gate.signatures("module"), checked, "{later}");
     }

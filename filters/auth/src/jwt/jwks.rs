@@ -1,8 +1,9 @@
 //! A JSON Web Key Set to keys, each bound for good to algorithms of its own kind.
 //!
 //! Sets hold keys for other ends too (encryption, other curves, algorithms that the issuer may not use); those are
-//! passed over (RFC 7517 §5). A key that is meant for us but weak, broken or misplaced refuses the configuration: a
-//! shared secret beside public keys, a private key where a public one belongs.
+//! passed over (RFC 7517 §5). A key of the configuration that is meant for us but weak, broken or misplaced refuses it: a
+//! shared secret beside public keys, a private key where a public one belongs. Of a set that a server sends such keys are
+//! passed over too: the operator here cannot mend it, and the other keys are none the worse.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,6 +29,9 @@ pub struct Jwks {
     pub keys: Vec<Value>,
 }
 
+/// Most keys of a set that are used. Whoever has more would make every worker read them at every change.
+pub const MAX_KEYS: usize = 256;
+
 /// The keys of a set that serve these algorithms. `path` names the set in errors; `is_public` says that it stands where
 /// secrets must not.
 pub fn read_keys(jwks: &Jwks, algorithms: &[Algorithm], path: &str, is_public: bool) -> Result<KeySet, ConfigError> {
@@ -35,6 +39,27 @@ pub fn read_keys(jwks: &Jwks, algorithms: &[Algorithm], path: &str, is_public: b
     for (index, jwk) in jwks.keys.iter().enumerate() {
         let found = read_key(jwk, algorithms, is_public);
         keys.extend(found.map_err(|problem| ConfigError::at(format!("{path}.keys[{index}]"), problem))?);
+    }
+    Ok(KeySet { algorithms: algorithms.to_vec(), keys })
+}
+
+/// The keys of a server's set that serve these algorithms and are sound. None at all is an error: then the last good set is
+/// worth more.
+pub fn usable_keys(jwks: &Jwks, algorithms: &[Algorithm]) -> Result<KeySet, String> {
+    let mut keys = Vec::new();
+    let mut first_problem = None;
+    for jwk in &jwks.keys {
+        match read_key(jwk, algorithms, true) {
+            Ok(key) => keys.extend(key),
+            Err(problem) => first_problem = first_problem.or(Some(problem)),
+        }
+        if keys.len() > MAX_KEYS {
+            return Err(format!("the set has more than {MAX_KEYS} keys"));
+        }
+    }
+    if keys.is_empty() {
+        let problem = first_problem.unwrap_or("none is for signatures of the issuer's `algorithms`");
+        return Err(format!("none of the set's {} keys can be used: {problem}", jwks.keys.len()));
     }
     Ok(KeySet { algorithms: algorithms.to_vec(), keys })
 }

@@ -16,12 +16,14 @@ fn verifier() -> Verifier {
         tier_claim: None,
         models_claim: None,
         leeway: Duration::from_secs(30),
+        remote: None,
         keys: read_keys(&jwks, &[Algorithm::Hs256], "jwks", false).unwrap(),
     }])
 }
 
 fn read(changes: serde_json::Value) -> Result<Verified, Denial> {
-    verifier().read(&sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes)), &FakeSignatures::default())
+    let token = sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes));
+    verifier().read(&token, &FakeSignatures::default()).map_err(Denial::from)
 }
 
 fn digest(number: usize) -> KeyDigest {

@@ -13,6 +13,10 @@ pub const TOKENS: &str = "gateway_tokens_total";
 pub const AUTH: &str = "gateway_auth_total";
 /// Token signatures, by who judged them: `remembered`, or checked by the `proxy` or the `module`.
 pub const AUTH_SIGNATURES: &str = "gateway_auth_signatures_total";
+/// How long ago the keys in use were last found good at their source, in seconds, by source.
+pub const AUTH_KEYS_AGE: &str = "gateway_auth_keys_age_seconds";
+/// Attempts to fetch keys, by source and result.
+pub const AUTH_KEY_FETCHES: &str = "gateway_auth_key_fetches_total";
 /// Budget decisions, by decision.
 pub const BUDGET: &str = "gateway_budget_total";
 /// Cache outcomes, by result.
@@ -23,7 +27,8 @@ pub const BUILD_INFO: &str = "gateway_build_info";
 /// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
 /// match inside `grpc_status`.
 pub const LABELS: &[&str] = &[
-    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "status", "type", "version",
+    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "source", "status", "type",
+    "version",
 ];
 
 /// The stat name of a series. Characters that would end a label early become `_`.

@@ -68,7 +68,8 @@ impl Proxy {
         self.background(|cx| filter.on_answer(cx, callout, &answer))
     }
 
-    fn background(&mut self, run: impl FnOnce(&mut Background<'_>)) -> bool {
+    /// A callback outside of calls. Whether suspended calls are to be woken.
+    pub fn background(&mut self, run: impl FnOnce(&mut Background<'_>)) -> bool {
         let mut cx = Background {
             now: self.now,
             store: &self.store,

@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn address(refresh: u64) -> Address {
+    Address {
+        cluster: "keys".into(),
+        scheme: "https".into(),
+        authority: "keys.example.com".into(),
+        path: "/jwks".into(),
+        refresh: Duration::from_secs(refresh),
+        timeout: Duration::from_secs(5),
+        max_stale: Some(Duration::from_secs(refresh * 10)),
+        bearer: None,
+        kind: "jwks".into(),
+    }
+}
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+#[test]
+fn a_stored_record_is_read_back_and_anything_else_is_none() {
+    let record = Record::default().begun(at(SECOND), &address(60), true).failed(at(2 * SECOND), &address(60), "no");
+    assert_eq!(Record::decode(&record.encode()), Some(record));
+    assert_eq!(Record::decode(b"[]"), None);
+    assert_eq!(Record::decode(b"{\"since\":-1}"), None);
+}
+
+#[test]
+fn a_lease_ends_with_the_attempt_or_with_its_time() {
+    let address = address(60);
+    let record = Record::default().begun(at(SECOND), &address, false);
+    assert!(record.is_leased(at(SECOND), &address) && record.is_leased(at(8 * SECOND - 1), &address));
+    assert!(!record.is_leased(at(8 * SECOND), &address), "timeout and two seconds");
+    assert!(!record.clone().failed(at(SECOND), &address, "no").is_leased(at(SECOND), &address));
+    assert!(!record.succeeded(SECOND, &address).is_leased(at(SECOND), &address));
+}
+
+#[test]
+fn a_failure_is_retried_soon_and_keeps_the_document() {
+    let address = address(60);
+    let good =
+        Record { document: 7, ..Record::default() }.begun(at(SECOND), &address, false).succeeded(SECOND, &address);
+    let bad = good.clone().begun(at(60 * SECOND), &address, false).failed(at(61 * SECOND), &address, "no");
+    assert_eq!((bad.document, bad.confirmed, bad.ended), (7, SECOND, 60 * SECOND));
+    assert!(!bad.is_due(at(66 * SECOND - 1), &address) && bad.is_due(at(66 * SECOND), &address));
+    assert_eq!(bad.age(at(61 * SECOND)), Duration::from_secs(60));
+    assert!(!bad.is_stale(at(601 * SECOND), &address) && bad.is_stale(at(602 * SECOND), &address));
+}
+
+#[test]
+fn what_never_came_is_as_old_as_its_first_attempt() {
+    let record = Record::default().begun(at(SECOND), &address(60), false).failed(at(SECOND), &address(60), "no");
+    assert_eq!(record.age(at(31 * SECOND)), Duration::from_secs(30));
+    assert!(!record.is_stale(at(u64::MAX), &address(60)), "nothing is in use that could be too old");
+}
+
+#[test]
+fn a_server_is_asked_again_before_it_calls_the_document_old() {
+    let address = address(300);
+    let record = |max_age| Record { max_age, ..Record::default() }.begun(at(SECOND), &address, false);
+    for (max_age, soonest, latest) in [(None, 240, 270), (Some(60), 48, 54), (Some(0), 8, 9), (Some(9_999), 240, 270)]
+    {
+        let due = record(max_age).succeeded(SECOND, &address).due - SECOND;
+        assert!((soonest * SECOND..=latest * SECOND).contains(&due), "{max_age:?}: {due}");
+    }
+}
+
+#[test]
+fn two_rotations_in_a_row_are_seen_at_once() {
+    let mut record = Record::default();
+    for _ in 0..MOST_AT_ONCE {
+        assert!(record.may_look(at(SECOND)));
+        record = record.begun(at(SECOND), &address(60), true);
+    }
+    assert!(!record.may_look(at(11 * SECOND - 1)));
+    assert!(record.may_look(at(11 * SECOND)));
+}
+
+proptest! {
+    /// However callers time their calls: at once, and one more each interval.
+    #[test]
+    fn callers_cause_no_more_fetches_than_agreed(steps in prop::collection::vec(0..3 * SECOND, 1..400)) {
+        let address = address(60);
+        let (mut record, mut now, mut fetches) = (Record::default(), SECOND, 0_u64);
+        for step in steps {
+            now += step;
+            if record.may_look(at(now)) {
+                record = record.begun(at(now), &address, true);
+                fetches += 1;
+            }
+        }
+        let every = nanos(ON_DEMAND_EVERY);
+        prop_assert!(fetches <= u64::from(MOST_AT_ONCE) + (now - SECOND) / every);
+    }
+
+    /// A record that was written by a clock far ahead stops nobody.
+    #[test]
+    fn a_clock_that_steps_back_locks_nobody_out(ahead in 100_000..u32::MAX, now in 1..1_000_u64) {
+        let address = address(60);
+        let later = at((now + u64::from(ahead)) * SECOND);
+        let record = Record::default().begun(later, &address, true).begun(later, &address, true);
+        let now = at(now * SECOND);
+        prop_assert!(!record.is_leased(now, &address));
+        prop_assert!(record.may_look(now));
+        prop_assert!(record.clone().succeeded(later.as_nanos(), &address).is_due(now, &address));
+        prop_assert!(record.begun(now, &address, true).may_look(now), "and the limit holds again from here on");
+    }
+}

@@ -1,0 +1,309 @@
+use tollgate_core::metric;
+use tollgate_core::ports::{Expect, SharedStore as _};
+use tollgate_fakehost::{FakeBody, Proxy};
+
+use super::*;
+
+const MOST: usize = 64;
+const REFRESH: Duration = Duration::from_secs(60);
+const AGE: &str = metric::AUTH_KEYS_AGE;
+
+/// One worker's view of a document that is any text but `bad…`.
+fn worker_at(path: &str) -> Remote<String> {
+    let address = Address {
+        cluster: "keys".into(),
+        scheme: "https".into(),
+        authority: "keys.example.com".into(),
+        path: path.into(),
+        refresh: REFRESH,
+        timeout: Duration::from_secs(5),
+        max_stale: None,
+        bearer: Some("secret".into()),
+        kind: "text".into(),
+    };
+    let read = |bytes: &[u8]| match String::from_utf8_lossy(bytes) {
+        text if text.starts_with("bad") => Err("it is bad".to_owned()),
+        text => Ok(text.into_owned()),
+    };
+    Remote::new("text", address, MOST, Box::new(read))
+}
+
+fn worker() -> Remote<String> {
+    worker_at("/text")
+}
+
+fn proxy() -> Proxy {
+    Proxy { now: Timestamp::from_secs(1_000), ..Proxy::default() }
+}
+
+fn pass(proxy: &mut Proxy, seconds: u64) {
+    proxy.now = proxy.now.plus(Duration::from_secs(seconds));
+}
+
+fn tick(proxy: &mut Proxy, worker: &Remote<String>) -> Change {
+    let mut change = Change::default();
+    proxy.background(|cx| change = worker.tick(cx));
+    change
+}
+
+fn answer(proxy: &mut Proxy, worker: &Remote<String>, headers: &[(&str, &str)], body: &str) -> Change {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect();
+    let status = tollgate_core::header::first(&headers, ":status").and_then(|s| str::from_utf8(s).ok()?.parse().ok());
+    let (body, id) = (FakeBody(body.into()), proxy.callouts.newest().unwrap());
+    let mut change = Change::default();
+    proxy.background(|cx| change = worker.answer(cx, id, &Answer { status, headers, body: &body }));
+    change
+}
+
+fn ok(proxy: &mut Proxy, worker: &Remote<String>, body: &str) -> Change {
+    answer(proxy, worker, &[(":status", "200"), ("content-type", "text/html"), ("etag", "\"1\"")], body)
+}
+
+fn text(worker: &Remote<String>) -> Option<String> {
+    worker.get().map(|text| text.as_str().to_owned())
+}
+
+fn fetches(proxy: &Proxy, result: &str) -> u64 {
+    proxy.meter.value(metric::AUTH_KEY_FETCHES, &[("source", "text"), ("result", result)])
+}
+
+#[test]
+fn one_worker_fetches_and_all_have_it() {
+    let (mut proxy, first, second) = (proxy(), worker(), worker());
+    tick(&mut proxy, &first);
+    tick(&mut proxy, &second);
+    let sent = proxy.callouts.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].cluster.as_str(), sent[0].timeout), ("keys", Duration::from_secs(5)));
+    for header in [(":path", "/text"), (":authority", "keys.example.com"), ("authorization", "Bearer secret")] {
+        assert!(sent[0].headers.contains(&(header.0.into(), header.1.into())), "{header:?}");
+    }
+    assert_eq!(ok(&mut proxy, &first, "one"), Change { document: true, wake: true });
+    assert_eq!(tick(&mut proxy, &second), Change { document: true, wake: true });
+    assert_eq!((text(&first), text(&second)), (Some("one".into()), Some("one".into())));
+    assert_eq!(tick(&mut proxy, &second), Change::default());
+    assert_eq!((fetches(&proxy, "fetched"), proxy.log.take()), (1, vec![]));
+}
+
+#[test]
+fn a_new_worker_or_configuration_begins_with_what_is_there() {
+    let (mut proxy, first) = (proxy(), worker());
+    tick(&mut proxy, &first);
+    ok(&mut proxy, &first, "one");
+    let (same, other) = (worker(), worker_at("/other"));
+    same.load(&proxy.store);
+    other.load(&proxy.store);
+    assert_eq!((text(&same), text(&other)), (Some("one".into()), None));
+}
+
+#[test]
+fn a_change_is_in_use_within_refresh() {
+    let (mut proxy, first, second) = (proxy(), worker(), worker());
+    tick(&mut proxy, &first);
+    ok(&mut proxy, &first, "one");
+    let mut waited = 0;
+    while proxy.callouts.sent().len() < 2 {
+        pass(&mut proxy, 1);
+        waited += 1;
+        tick(&mut proxy, &second);
+    }
+    assert!((48..=54).contains(&waited), "{waited}");
+    assert!(proxy.callouts.sent()[1].headers.contains(&("if-none-match".into(), "\"1\"".into())));
+    assert_eq!(ok(&mut proxy, &second, "two"), Change { document: true, wake: true }, "the fetcher too");
+    tick(&mut proxy, &first);
+    assert_eq!(text(&first), Some("two".into()));
+    assert!(first.pace() <= POLL);
+}
+
+#[test]
+fn an_unchanged_document_is_confirmed_and_read_by_nobody() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "one");
+    for (headers, body) in [(&[(":status", "304")][..], ""), (&[(":status", "200")][..], "one")] {
+        pass(&mut proxy, 60);
+        tick(&mut proxy, &worker);
+        assert_eq!(proxy.meter.value(AGE, &[("source", "text")]), 60);
+        assert_eq!(answer(&mut proxy, &worker, headers, body), Change { document: false, wake: true });
+        assert_eq!(proxy.meter.value(AGE, &[("source", "text")]), 0);
+    }
+    assert_eq!(fetches(&proxy, "not_modified"), 2);
+}
+
+#[test]
+fn the_last_good_document_outlives_all_trouble_and_the_log_says_so_once() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "one");
+    let long = "x".repeat(MOST + 1);
+    for (headers, body, result, words) in [
+        (&[(":status", "503")][..], "", "unreachable", "their server cannot be reached, or answered 503"),
+        (&[(":status", "504")][..], "", "unreachable", "their server was too slow, or answered 504"),
+        (
+            &[][..],
+            "",
+            "unreachable",
+            "their server broke the connection off, or its answer is too long for the proxy",
+        ),
+        (&[(":status", "404")][..], "one", "status", "their server answered 404"),
+        (&[(":status", "200")][..], "bad", "unreadable", "it is bad"),
+        (&[(":status", "200")][..], &long, "too_large", "they take 65 bytes, more than 64"),
+        (
+            &[(":status", "200"), ("content-encoding", "gzip")][..],
+            "one",
+            "unreadable",
+            "their server compressed them, though it was not asked to",
+        ),
+    ] {
+        let before = fetches(&proxy, result);
+        for _ in 0..2 {
+            pass(&mut proxy, 60);
+            tick(&mut proxy, &worker);
+            assert!(!answer(&mut proxy, &worker, headers, body).document);
+        }
+        assert_eq!(fetches(&proxy, result), before + 2, "{words}");
+        let line = format!("warn: keys of text: {words}; the last good ones stay in use");
+        assert_eq!(proxy.log.take(), [line]);
+        assert_eq!(text(&worker), Some("one".into()));
+    }
+    pass(&mut proxy, 60);
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "two");
+    assert_eq!(proxy.log.take(), ["info: keys of text: fetched again"]);
+    assert_eq!(text(&worker), Some("two".into()));
+}
+
+#[test]
+fn unchanged_without_a_tag_is_no_answer() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    answer(&mut proxy, &worker, &[(":status", "304")], "");
+    assert_eq!((text(&worker), fetches(&proxy, "status")), (None, 1));
+}
+
+#[test]
+fn a_missing_cluster_is_said_and_tried_again() {
+    let (mut proxy, worker) = (proxy(), worker());
+    proxy.callouts.refuse("keys");
+    for _ in 0..12 {
+        tick(&mut proxy, &worker);
+        pass(&mut proxy, 1);
+    }
+    assert_eq!(fetches(&proxy, "unreachable"), 3, "every five seconds");
+    let line = "warn: keys of text: the proxy has no cluster \"keys\", or no endpoint in it: configure it; nobody can be \
+                let in by them until it is mended";
+    assert_eq!(proxy.log.take(), [line]);
+    assert_eq!(worker.look(proxy.now, proxy.now), Look::Over, "nothing is under way, so nobody waits");
+}
+
+#[test]
+fn a_call_waits_for_the_first_document() {
+    let (mut proxy, worker) = (proxy(), worker());
+    assert_eq!(worker.look(proxy.now, proxy.now), Look::Wait);
+    assert_eq!(worker.pace(), AT_ONCE);
+    let asked = proxy.now;
+    tick(&mut proxy, &worker);
+    assert_eq!(worker.look(asked, proxy.now), Look::Wait);
+    assert_eq!(answer(&mut proxy, &worker, &[(":status", "500")], ""), Change { document: false, wake: true });
+    assert_eq!(worker.look(asked, proxy.now), Look::Over);
+}
+
+#[test]
+fn a_call_waits_for_an_attempt_that_began_after_it() {
+    let (mut proxy, first, second) = (proxy(), worker(), worker());
+    tick(&mut proxy, &first);
+    ok(&mut proxy, &first, "one");
+    tick(&mut proxy, &second);
+    pass(&mut proxy, 60);
+    tick(&mut proxy, &second);
+    pass(&mut proxy, 1);
+    // The attempt of the other worker may have seen the document as it was before.
+    let asked = proxy.now;
+    assert_eq!(first.look(asked, proxy.now), Look::Wait);
+    ok(&mut proxy, &second, "one");
+    assert_eq!(first.look(asked, proxy.now), Look::Wait);
+    tick(&mut proxy, &first);
+    assert_eq!(proxy.callouts.sent().len(), 3, "asked at once, not at the next refresh");
+    assert_eq!(ok(&mut proxy, &first, "two"), Change { document: true, wake: true });
+    assert_eq!(first.look(asked, proxy.now), Look::Over);
+}
+
+#[test]
+fn callers_cannot_make_it_fetch_at_will() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "one");
+    for _ in 0..1_000 {
+        proxy.now = proxy.now.plus(Duration::from_millis(10));
+        worker.look(proxy.now, proxy.now);
+        tick(&mut proxy, &worker);
+        ok(&mut proxy, &worker, "one");
+    }
+    assert_eq!(proxy.callouts.sent().len(), 1 + 3, "ten seconds");
+    proxy.now = proxy.now.plus(Duration::from_millis(10));
+    assert_eq!(worker.look(proxy.now, proxy.now), Look::Wait, "and one is to be had again");
+}
+
+#[test]
+fn a_worker_that_died_with_the_lease_is_overtaken_and_its_late_answer_ignored() {
+    let (mut proxy, dead, alive) = (proxy(), worker(), worker());
+    tick(&mut proxy, &dead);
+    pass(&mut proxy, 6);
+    tick(&mut proxy, &alive);
+    assert_eq!(proxy.callouts.sent().len(), 1);
+    pass(&mut proxy, 1);
+    tick(&mut proxy, &alive);
+    assert_eq!(proxy.callouts.sent().len(), 2);
+    ok(&mut proxy, &alive, "new");
+    let mut late = Change::default();
+    let body = FakeBody(b"old".to_vec());
+    let answer = Answer { status: Some(200), headers: Vec::new(), body: &body };
+    proxy.background(|cx| late = dead.answer(cx, CalloutId(0), &answer));
+    assert_eq!((text(&dead), text(&alive)), (Some("new".into()), Some("new".into())));
+}
+
+#[test]
+fn a_document_that_cannot_be_read_back_is_fetched_whole() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "one");
+    assert!(proxy.store.put(&worker.address.document_key(), b"half", Expect::Anything));
+    let fresh = self::worker();
+    fresh.load(&proxy.store);
+    assert_eq!(text(&fresh), None);
+    pass(&mut proxy, 5);
+    tick(&mut proxy, &fresh);
+    let sent = proxy.callouts.sent();
+    assert_eq!(sent.len(), 2);
+    assert!(!sent[1].headers.iter().any(|(name, _)| name == "if-none-match"));
+    ok(&mut proxy, &fresh, "one");
+    assert_eq!(text(&fresh), Some("one".into()));
+}
+
+#[test]
+fn a_document_that_is_too_old_is_given_up_where_that_is_wanted() {
+    let (mut proxy, mut worker) = (proxy(), worker());
+    worker.address.max_stale = Some(REFRESH * 2);
+    tick(&mut proxy, &worker);
+    ok(&mut proxy, &worker, "one");
+    pass(&mut proxy, 120);
+    assert!(!tick(&mut proxy, &worker).document);
+    pass(&mut proxy, 1);
+    assert!(tick(&mut proxy, &worker).document);
+    assert_eq!(text(&worker), None);
+    answer(&mut proxy, &worker, &[(":status", "503")], "");
+    assert_eq!(text(&worker), None);
+    pass(&mut proxy, 5);
+    tick(&mut proxy, &worker);
+    assert!(ok(&mut proxy, &worker, "one").document, "confirmed, so in use again");
+    assert_eq!(text(&worker), Some("one".into()));
+}
+
+#[test]
+fn writers_beside_it_do_not_lose_its_document() {
+    let (mut proxy, worker) = (proxy(), worker());
+    tick(&mut proxy, &worker);
+    proxy.store.refuse_next(3);
+    ok(&mut proxy, &worker, "one");
+    assert_eq!((fetches(&proxy, "fetched"), text(&worker)), (1, Some("one".into())));
+}
