@@ -10,6 +10,8 @@
 
 mod auth;
 mod auth_models;
+mod auth_remote;
+mod auth_rotation;
 mod auth_tokens;
 mod budget;
 mod cache;

@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::{Call, MARK, http};
 use crate::envoy::{Envoy, modules, repository, tail, version};
+use crate::key_server::KeyServer;
 use crate::prometheus;
 use crate::provider::Provider;
 use crate::provider::record::Recorded;
@@ -33,6 +34,8 @@ pub struct Setup {
     upstream: Option<Upstream>,
     configurations: BTreeMap<String, String>,
     without: BTreeSet<String>,
+    clusters: BTreeMap<String, Address>,
+    keys: Option<KeyServer>,
 }
 
 impl Setup {
@@ -61,6 +64,21 @@ impl Setup {
         self
     }
 
+    /// A cluster beside those of the file, without TLS.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, address: Address) -> Self {
+        self.clusters.insert(name.to_owned(), address);
+        self
+    }
+
+    /// A server of keys behind the cluster `keys`.
+    #[must_use]
+    pub fn keys(mut self, server: KeyServer) -> Self {
+        let address = Address::loopback(server.address().port());
+        self.keys = Some(server);
+        self.cluster("keys", address)
+    }
+
     /// What is rendered for a provider at `provider`. Ports are chosen later.
     pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
         Run {
@@ -72,6 +90,7 @@ impl Setup {
             secrets: secrets.dir().to_owned(),
             configurations: self.configurations.clone(),
             without: self.without.clone(),
+            clusters: self.clusters.clone(),
         }
     }
 }
@@ -85,6 +104,7 @@ pub struct Gateway {
     pub provider: Provider,
     /// Keys and tokens.
     pub secrets: Secrets,
+    keys: Option<KeyServer>,
 }
 
 impl Gateway {
@@ -95,7 +115,7 @@ impl Gateway {
         let secrets = Secrets::create(&dir.join("secrets"), None).expect("secrets can be made");
         let run = setup.run(Address::loopback(provider.address().port()), &secrets);
         let envoy = Envoy::start(&version(prefix), dir, run, &secrets).await;
-        Self { envoy, provider, secrets }
+        Self { envoy, provider, secrets, keys: setup.keys.clone() }
     }
 
     /// The gateway that tests share. Its counters, caches and budgets are moved by all of them at once.
@@ -114,6 +134,11 @@ impl Gateway {
     /// A demo tenant's API key.
     pub fn key(&self, tenant: &str) -> String {
         self.secrets.api_key(tenant).expect("the tenant has a demo key")
+    }
+
+    /// The server of keys.
+    pub fn keys(&self) -> &KeyServer {
+        self.keys.as_ref().expect("the test's set-up has a server of keys")
     }
 
     /// A call of tenant `acme`.

@@ -4,6 +4,7 @@
 //! when every filter is written anew. In it:
 //!
 //! - [`provider`]: a model provider that answers like OpenAI, Anthropic and Gemini, and fails when told to;
+//! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
 //! - [`envoy`], [`gateway`], [`client`], [`prometheus`]: what a test starts, calls and reads.
@@ -15,6 +16,7 @@ pub mod client;
 pub mod envoy;
 pub mod failure;
 pub mod gateway;
+pub mod key_server;
 pub mod prometheus;
 pub mod provider;
 pub mod render;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use serde_norway::{Mapping, Value};
 
 use crate::failure::{Failure, OrFail as _};
@@ -75,6 +76,8 @@ pub struct Run {
     pub configurations: BTreeMap<String, String>,
     /// HTTP filters to leave out, by name.
     pub without: BTreeSet<String>,
+    /// Clusters without TLS beside those of the file, by name.
+    pub clusters: BTreeMap<String, Address>,
 }
 
 /// Reads the file at `input` and gives its text for this run.
@@ -101,11 +104,26 @@ fn render_text(text: &str, run: &Run) -> Result<String, Failure> {
     set_address(endpoint, &run.admin, "admin's endpoint")?;
     let provider = named(resources, "clusters", "provider")?;
     run.upstream.set_cluster(provider)?;
+    add_clusters(resources, &run.clusters)?;
     let gateway = named(resources, "listeners", "gateway")?;
     run.upstream.set_routes(gateway);
     set_filters(gateway, run)?;
     walk(&mut root, &mut |fields| set_files(fields, run));
     serde_norway::to_string(&root).or_fail("cannot write YAML", "report this as a bug")
+}
+
+fn add_clusters(resources: &mut Value, clusters: &BTreeMap<String, Address>) -> Result<(), Failure> {
+    let list = resources.get_mut("clusters").and_then(Value::as_sequence_mut).ok_or_else(|| missing("clusters"))?;
+    for (name, Address { host, port }) in clusters {
+        let cluster = json!({
+            "name": name, "type": "STATIC", "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {
+                "address": {"socket_address": {"address": host, "port_value": port}},
+            }}]}]},
+        });
+        list.push(serde_norway::to_value(cluster).or_fail("cannot write YAML", "report this as a bug")?);
+    }
+    Ok(())
 }
 
 /// Leaves filters out and replaces configurations; a name that the file does not have is an error.

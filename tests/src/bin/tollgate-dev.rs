@@ -139,6 +139,7 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         secrets: absolute(args.secrets)?,
         configurations,
         without: BTreeSet::from_iter(args.without),
+        clusters: BTreeMap::new(),
     };
     let text = render(&args.input, &run)?;
     std::fs::write(&args.output, text)

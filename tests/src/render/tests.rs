@@ -12,6 +12,7 @@ fn run(upstream: &str) -> Run {
         secrets: "/secrets".into(),
         configurations: BTreeMap::new(),
         without: BTreeSet::new(),
+        clusters: BTreeMap::new(),
     }
 }
 
