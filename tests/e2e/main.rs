@@ -10,6 +10,7 @@
 
 mod auth;
 mod auth_models;
+mod auth_outgoing;
 mod auth_remote;
 mod auth_rotation;
 mod auth_tokens;

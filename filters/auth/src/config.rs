@@ -4,6 +4,7 @@
 //! for others, a variable that is not set: each refuses the plugin, with the path of the field and the remedy. Errors
 //! never repeat a value, as it might be a key in the wrong place.
 
+mod headers;
 mod issuers;
 mod keys;
 mod remote;
@@ -18,10 +19,11 @@ use tollgate_core::{ConfigError, config};
 
 use crate::api_key::ApiKeys;
 use crate::jwt::Verifier;
+use crate::outgoing::IdentityHeaders;
 use crate::remote::{Remote, Watched};
 pub use remote::RemoteSpec;
 pub use source::Source;
-pub use spec::{ApiKeySpec, IssuerSpec, JwtSpec, Spec};
+pub use spec::{ApiKeySpec, IssuerSpec, JwtSpec, Spec, UpstreamHeadersSpec};
 
 /// What the filter decides by.
 pub struct Policy {
@@ -31,6 +33,10 @@ pub struct Policy {
     pub remote_keys: Option<Remote<ApiKeys>>,
     /// Issuers of tokens.
     pub tokens: Verifier,
+    /// Whether a credential may stand in the URL.
+    pub query_keys: bool,
+    /// Headers that tell the provider who calls.
+    pub identity_headers: IdentityHeaders,
     open_paths: BTreeSet<Vec<u8>>,
 }
 
@@ -45,7 +51,9 @@ impl Policy {
             let problem = "nobody could get in: give at least one key in `api_keys` or one issuer in `jwt`";
             return Err(ConfigError::at("", problem));
         }
-        Ok(Self { api_keys, remote_keys, tokens, open_paths: open_paths(spec.open_paths)? })
+        let identity_headers = headers::read(spec.upstream_headers)?;
+        let open_paths = open_paths(spec.open_paths)?;
+        Ok(Self { api_keys, remote_keys, tokens, query_keys: spec.query_keys, identity_headers, open_paths })
     }
 
     /// All documents that servers keep.

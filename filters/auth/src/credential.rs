@@ -4,14 +4,17 @@
 //! Two *different* ones are refused: whichever the gateway picked, something behind it might pick the other. Values
 //! are bytes, because clients send what they like; only visible ASCII is a credential.
 //!
-//! A credential in the URL is not accepted, and a call that carries one is refused even if a header holds another:
-//! URLs are logged by everything on the way, and the provider would see it.
+//! A credential in the URL is not accepted unless the operator says so, since URLs are logged by everything on the way: a
+//! call that carries one is refused even if a header holds another. Where they are accepted they count like a header, and
+//! are taken out of the path either way.
 
+use std::borrow::Cow;
 use std::str;
 
 use tollgate_core::header;
 
 use crate::denial::Denial;
+use crate::query;
 
 /// The headers that may carry a credential. All of them are removed from every call.
 pub const HEADERS: &[&str] = &[AUTHORIZATION, "api-key", "x-api-key", "x-goog-api-key"];
@@ -23,15 +26,28 @@ const AUTHORIZATION: &str = "authorization";
 /// Gemini's `key`, and `access_token` of RFC 6750 §2.3.
 const QUERY_PARAMETERS: &[&[u8]] = &[b"access_token", b"key"];
 
-/// The one credential of a call.
-pub fn take<'h>(headers: &'h [(String, Vec<u8>)], path: &[u8]) -> Result<&'h str, Denial> {
-    if is_in_query(path) {
+/// The one credential of a call. `may_be_in_query` lets it stand in the URL.
+pub fn take<'h>(
+    headers: &'h [(String, Vec<u8>)],
+    path: &'h [u8],
+    may_be_in_query: bool,
+) -> Result<Cow<'h, str>, Denial> {
+    let mut found: Option<Cow<'h, str>> = None;
+    let mut in_query = query::values(path, QUERY_PARAMETERS).peekable();
+    if in_query.peek().is_some() && !may_be_in_query {
         return Err(Denial::InQuery);
     }
-    let mut found = None;
-    for (name, value) in headers.iter().filter(|(name, _)| HEADERS.contains(&name.as_str())) {
-        let Some(credential) = of_header(name, value)? else { continue };
-        if found.is_some_and(|earlier| earlier != credential) {
+    let in_headers = headers
+        .iter()
+        .filter(|(name, _)| HEADERS.contains(&name.as_str()))
+        .map(|(name, value)| of_header(name, value));
+    let in_query = in_query.map(|value| match value {
+        Cow::Borrowed(value) => read(value).map(|read| read.map(Cow::Borrowed)),
+        Cow::Owned(value) => read(&value).map(|read| read.map(|text| Cow::Owned(text.to_owned()))),
+    });
+    for credential in in_headers.chain(in_query) {
+        let Some(credential) = credential? else { continue };
+        if found.as_ref().is_some_and(|earlier| *earlier != credential) {
             return Err(Denial::Ambiguous);
         }
         found = Some(credential);
@@ -39,9 +55,18 @@ pub fn take<'h>(headers: &'h [(String, Vec<u8>)], path: &[u8]) -> Result<&'h str
     found.ok_or(Denial::Missing)
 }
 
-/// Reads one header; an empty one counts as absent, as SDKs send it for an unset key.
-fn of_header<'h>(name: &str, value: &'h [u8]) -> Result<Option<&'h str>, Denial> {
+/// The path without any credential; `None` if it has none.
+pub fn without(path: &[u8]) -> Option<Vec<u8>> {
+    query::without(path, QUERY_PARAMETERS)
+}
+
+fn of_header<'h>(name: &str, value: &'h [u8]) -> Result<Option<Cow<'h, str>>, Denial> {
     let value = if name == AUTHORIZATION { bearer(value)? } else { value.trim_ascii() };
+    Ok(read(value)?.map(Cow::Borrowed))
+}
+
+/// An empty one counts as absent, as SDKs send it for an unset key.
+fn read(value: &[u8]) -> Result<Option<&str>, Denial> {
     match value {
         [] => Ok(None),
         _ if value.len() > MAX_LEN => Err(Denial::TooLong),
@@ -62,37 +87,6 @@ fn bearer(value: &[u8]) -> Result<&[u8], Denial> {
         return Err(Denial::NotBearer);
     }
     Ok(rest.trim_ascii())
-}
-
-fn is_in_query(path: &[u8]) -> bool {
-    let Some(start) = path.iter().position(|byte| *byte == b'?') else { return false };
-    let query = path.get(start + 1..).unwrap_or_default();
-    query
-        .split(|byte| matches!(byte, b'&' | b';'))
-        .filter_map(|pair| pair.split(|byte| *byte == b'=').next())
-        .any(|name| QUERY_PARAMETERS.iter().any(|parameter| is_spelled(name, parameter)))
-}
-
-/// Whether a percent-encoded name reads as `plain`: `%6bey` is `key` to a provider.
-fn is_spelled(encoded: &[u8], plain: &[u8]) -> bool {
-    let mut rest = encoded;
-    for expected in plain {
-        let (byte, behind) = match rest {
-            [b'%', high, low, behind @ ..] => (hex_byte(*high, *low), behind),
-            [byte, behind @ ..] => (Some(*byte), behind),
-            [] => return false,
-        };
-        if byte != Some(*expected) {
-            return false;
-        }
-        rest = behind;
-    }
-    rest.is_empty()
-}
-
-fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 /// Whether a name is one of ours that no client may set: everything of the gateway's, except the documented control.

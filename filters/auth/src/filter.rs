@@ -3,7 +3,6 @@
 //! A call is suspended only where a key that is to be fetched may change the verdict.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::denial::Denial;
 use crate::grant::{Permit, Refused};
 use crate::jwt::{Verified, looks_like_token};
 use crate::memory::Memory;
+use crate::outgoing;
 use crate::remote::{Change, Look, Remote, Watched};
 
 /// Authentication as a filter.
@@ -194,15 +194,16 @@ impl AuthStream {
     fn decide(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         let all = headers.all();
         let path = header::first(&all, ":path").unwrap_or_default();
-        let credential = credential::take(&all, path);
-        // An open path lets a call through with or without a credential, but not with one that would go on in its URL.
-        if self.filter.policy.is_open(path) && credential != Err(Denial::InQuery) {
-            strip(&all, headers);
+        let policy = &self.filter.policy;
+        let credential = credential::take(&all, path, policy.query_keys);
+        // An open path lets a call through with or without a credential, but not with one in its URL where none may be.
+        if policy.is_open(path) && credential != Err(Denial::InQuery) {
+            outgoing::rewrite(&all, path, &policy.identity_headers, None, headers);
             return Flow::Continue;
         }
         let known = credential
             .map_err(Unknown::Denied)
-            .and_then(|credential| self.filter.identify(credential, self.asked, cx));
+            .and_then(|credential| self.filter.identify(&credential, self.asked, cx));
         let (caller, proof) = match known {
             Ok(known) => known,
             Err(Unknown::Waits) => return Flow::Suspend,
@@ -223,7 +224,7 @@ impl AuthStream {
         if !caller.metadata.is_empty() {
             handoff::set_metadata(cx.handoff, &caller.metadata);
         }
-        strip(&all, headers);
+        outgoing::rewrite(&all, path, &policy.identity_headers, Some(&caller.identity), headers);
         Flow::Continue
     }
 }
@@ -260,15 +261,6 @@ fn allow(cx: &mut Cx<'_>, proof: Proof) {
 fn deny(cx: &mut Cx<'_>, code: &str, reply: Reply) -> Flow {
     cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", code)], 1);
     Flow::Reply(reply)
-}
-
-/// Removes every credential, wherever it stood, and whatever passes itself off as ours.
-fn strip(all: &[(String, Vec<u8>)], headers: &mut dyn Headers) {
-    let foreign = |name: &&str| credential::HEADERS.contains(name) || credential::is_forgery(name);
-    let names: BTreeSet<&str> = all.iter().map(|(name, _)| name.as_str()).filter(foreign).collect();
-    for name in names {
-        headers.remove(name);
-    }
 }
 
 fn reply(path: &[u8], denial: Denial) -> Reply {

@@ -3,13 +3,16 @@
 //! Who calls is decided at request headers. A body is held only where a caller is limited to models and the API carries the
 //! model in its body:
 //!
-//! 1. [`credential`] takes the one credential out of header bytes, whichever of the four headers it came in;
+//! 1. [`credential`] takes the one credential out of header bytes, whichever of the four headers it came in, or
+//!    out of the URL where that is allowed;
 //! 2. [`api_key`] looks its SHA-256 digest up; a match is proof, whatever the credential looks like;
 //! 3. what looks like a token goes to [`jwt`]: issuer, algorithm, key, signature (judged by the proxy where it can), then
 //!    time, audience and tenant; [`memory`] spares the signature of a token that was here before;
 //! 4. [`grant`] says whether that caller may use this endpoint and this model;
-//! 5. [`filter`] removes every credential and every forged `x-gateway-*` header, leaves the identity for the filters
-//!    behind, or answers 401 or 403 in the caller's dialect; [`denial`] is the table of reasons.
+//! 5. [`outgoing`] removes every credential and every forged `x-gateway-*` header, and tells the provider who calls if
+//!    that is configured;
+//! 6. [`filter`] leaves the identity for the filters behind, or answers 401 or 403 in the caller's dialect; [`denial`] is
+//!    the table of reasons.
 //!
 //! [`remote`] keeps up with keys that live on a server: one fetch a process, the last good ones while it is down.
 //!
@@ -32,6 +35,8 @@ pub mod grant;
 pub mod jwt;
 pub mod memory;
 mod name;
+pub mod outgoing;
+mod query;
 pub mod remote;
 #[cfg(test)]
 mod testkit;

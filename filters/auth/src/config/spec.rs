@@ -20,6 +20,25 @@ pub struct Spec {
     /// Paths that need no credential, compared exactly and without the query.
     #[serde(default)]
     pub open_paths: Vec<String>,
+    /// Whether a credential may stand in the URL, as `key` (Gemini) or `access_token` (RFC 6750 §2.3). It is taken out
+    /// before the call goes on; whatever stands in front of the gateway may have logged it. Refused unless said otherwise.
+    #[serde(default)]
+    pub query_keys: bool,
+    /// Headers that tell the provider who calls; none unless said otherwise.
+    #[serde(default)]
+    pub upstream_headers: UpstreamHeadersSpec,
+}
+
+/// Names of request headers.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamHeadersSpec {
+    /// For the tenant.
+    pub tenant: Option<String>,
+    /// For the API key's `id`, or `jwt:` and the token's subject.
+    pub credential_id: Option<String>,
+    /// For the tier.
+    pub tier: Option<String>,
 }
 
 /// One API key.
@@ -78,6 +97,9 @@ pub struct IssuerSpec {
     /// The claim that names the models (an array, or words with blanks between; exact or `prefix*`), by name or path. A
     /// token without it is refused.
     pub models_claim: Option<String>,
+    /// The claim that names the endpoints (as `endpoints` of an API key), by name or path. A token without it is refused; a
+    /// word that names no endpoint allows none.
+    pub endpoints_claim: Option<String>,
     /// By how much clocks may differ; `30s` unless said otherwise, `10m` at most.
     #[serde(default = "default_leeway")]
     pub leeway: HumanDuration,

@@ -7,7 +7,7 @@ fn headers(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn taken(pairs: &[(&str, &[u8])]) -> Result<String, Denial> {
-    take(&headers(pairs), b"/v1/chat/completions").map(str::to_owned)
+    take(&headers(pairs), b"/v1/chat/completions", false).map(Cow::into_owned)
 }
 
 #[test]
@@ -69,14 +69,35 @@ fn a_key_in_the_url_is_refused_however_it_is_spelled() {
     let with_key = headers(&[("x-api-key", b"k")]);
     for query in ["key=k", "a=b&key=k", "a=b;key=k", "key", "%6bey=k", "%6Be%79=k", "access_token=t"] {
         let path = format!("/v1beta/models/m:generateContent?{query}");
-        assert_eq!(take(&[], path.as_bytes()), Err(Denial::InQuery), "{query}");
-        assert_eq!(take(&with_key, path.as_bytes()), Err(Denial::InQuery), "{query}");
+        assert_eq!(take(&[], path.as_bytes(), false), Err(Denial::InQuery), "{query}");
+        assert_eq!(take(&with_key, path.as_bytes(), false), Err(Denial::InQuery), "{query}");
     }
     for query in ["alt=sse", "monkey=1", "keys=1", "a=key", "%6be=1", "%6key=1", "%", ""] {
         let path = format!("/v1beta/models/m:generateContent?{query}");
-        assert_eq!(take(&with_key, path.as_bytes()), Ok("k"), "{query}");
+        assert_eq!(take(&with_key, path.as_bytes(), false), Ok("k".into()), "{query}");
     }
-    assert_eq!(take(&with_key, b"/key=1"), Ok("k"), "only the query counts");
+    assert_eq!(take(&with_key, b"/key=1", false), Ok("k".into()), "only the query counts");
+}
+
+#[test]
+fn where_it_may_stand_in_the_url_it_counts_like_a_header() {
+    for (header, query, expected) in [
+        ("", "?key=k", Ok("k")),
+        ("", "?access_token=%6b", Ok("k")),
+        ("k", "?alt=sse&key=k", Ok("k")),
+        ("l", "?key=k", Err(Denial::Ambiguous)),
+        ("", "?key=k&key=l", Err(Denial::Ambiguous)),
+        ("", "?key=k;access_token=l", Err(Denial::Ambiguous)),
+        ("k", "?key=", Ok("k")),
+        ("", "?key", Err(Denial::Missing)),
+        ("", "?key=%ff", Err(Denial::Malformed)),
+        ("", "?key=a%20b", Err(Denial::Malformed)),
+        ("", "?key=a%0d%0ab", Err(Denial::Malformed)),
+    ] {
+        let (list, path) = (headers(&[("x-api-key", header.as_bytes())]), format!("/v1beta/models{query}"));
+        assert_eq!(take(&list, path.as_bytes(), true).as_deref(), expected.as_deref(), "{header} {query}");
+    }
+    assert_eq!(without(b"/v1beta/models?alt=sse&key=k&access_token=t"), Some(b"/v1beta/models?alt=sse".to_vec()));
 }
 
 #[test]
@@ -92,7 +113,7 @@ proptest! {
         path in prop::collection::vec(any::<u8>(), 0..40),
     ) {
         let list: Vec<_> = list.into_iter().map(|(name, value)| (HEADERS[name].to_owned(), value)).collect();
-        if let Ok(credential) = take(&list, &path) {
+        if let Ok(credential) = take(&list, &path, true) {
             prop_assert!(!credential.is_empty() && credential.bytes().all(|byte| byte.is_ascii_graphic()));
         }
     }
@@ -101,6 +122,6 @@ proptest! {
     fn any_visible_key_survives_the_way_in(key in "[!-~]{1,80}", name in 0..HEADERS.len()) {
         let value = if HEADERS[name] == "authorization" { format!("Bearer {key}") } else { key.clone() };
         let list = vec![(HEADERS[name].to_owned(), value.into_bytes())];
-        prop_assert_eq!(take(&list, b"/"), Ok(key.as_str()));
+        prop_assert_eq!(take(&list, b"/", false), Ok(Cow::Borrowed(key.as_str())));
     }
 }

@@ -1,4 +1,5 @@
 mod fetched;
+mod outgoing;
 mod permission;
 
 use serde_json::json;

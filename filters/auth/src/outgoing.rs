@@ -1,0 +1,59 @@
+//! What a request carries on: no credential, nothing that passes itself off as ours, and the identity if that is wanted.
+
+use std::collections::BTreeSet;
+
+use tollgate_core::Identity;
+use tollgate_core::ports::Headers;
+
+use crate::credential;
+
+/// Names of the headers that tell a provider who calls. Clients cannot set them, on open paths neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    /// The tenant.
+    pub tenant: Option<String>,
+    /// Which credential of the tenant it was.
+    pub credential_id: Option<String>,
+    /// The tenant's tier; no header for a tenant without one.
+    pub tier: Option<String>,
+}
+
+impl IdentityHeaders {
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.tenant, &self.credential_id, &self.tier].into_iter().filter_map(Option::as_deref)
+    }
+
+    fn set(&self, identity: &Identity, headers: &mut dyn Headers) {
+        for (name, value) in [
+            (&self.tenant, Some(&identity.tenant)),
+            (&self.credential_id, Some(&identity.credential_id)),
+            (&self.tier, identity.tier.as_ref()),
+        ] {
+            if let (Some(name), Some(value)) = (name, value) {
+                headers.set(name, value.as_bytes());
+            }
+        }
+    }
+}
+
+/// Removes every credential, wherever it stood, and whatever passes itself off as ours; then tells who calls.
+pub fn rewrite(
+    all: &[(String, Vec<u8>)],
+    path: &[u8],
+    names: &IdentityHeaders,
+    identity: Option<&Identity>,
+    headers: &mut dyn Headers,
+) {
+    let is_foreign = |name: &&str| {
+        credential::HEADERS.contains(name) || credential::is_forgery(name) || names.names().any(|ours| ours == *name)
+    };
+    let foreign: BTreeSet<&str> = all.iter().map(|(name, _)| name.as_str()).filter(is_foreign).collect();
+    foreign.into_iter().for_each(|name| headers.remove(name));
+    if let Some(path) = credential::without(path) {
+        headers.set(":path", &path);
+    }
+    if let Some(identity) = identity {
+        names.set(identity, headers);
+    }
+}
