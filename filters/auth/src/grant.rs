@@ -1,8 +1,9 @@
 //! What a caller may use: endpoints and models.
 //!
 //! The endpoint is in the path, so it is judged at the request's head. The model is where the API carries it: in Gemini's
-//! path, else in the body, which then is held until it is whole. Where a path names a deployment (Azure), that is a model
-//! as well, and every model that is named must be allowed.
+//! path, in the query of the Realtime API (`/v1/realtime?model=…`; what a session then says is not seen), else in the body, which then is held until it is
+//! whole. Where a path or a query names a deployment (Azure), or any query a `model`, that is a model as well, and every model that is
+//! named must be allowed.
 //!
 //! A caller who is limited to models may not use endpoints that name none here (files, images, batches), unless its
 //! `endpoints` say `other`: such a call could run any model. What the gateway itself answers is always open.
@@ -11,6 +12,8 @@
 
 use tollgate_core::{Refusal, Reply};
 use tollgate_llm::{Api, Dialect, RequestFacts, refuse};
+
+use crate::query;
 
 /// The caller's own budget, answered by the gateway.
 const OWN_PATHS: &[&[u8]] = &[b"/gateway/budget"];
@@ -123,8 +126,13 @@ impl Grant {
         if self.models.is_none() {
             return Permit::Given;
         }
+        let named: Vec<String> = in_path(path).collect();
+        let is_realtime = api == Api::Other && !named.is_empty() && is_realtime(without_query);
+        if let Some(model) = named.into_iter().find(|model| !self.allows(model)) {
+            return Permit::Refused(Refused::Model(model));
+        }
         match api {
-            Api::Other if self.endpoints.is_some() => Permit::Given,
+            Api::Other if self.endpoints.is_some() || is_realtime => Permit::Given,
             Api::Other => Permit::Refused(Refused::Endpoint),
             Api::GenerateContent | Api::StreamGenerateContent => match self.at_body(path, b"{}") {
                 Ok(()) => Permit::Given,
@@ -136,16 +144,22 @@ impl Grant {
 
     /// Judges the model that path and whole body name.
     pub fn at_body(&self, path: &[u8], body: &[u8]) -> Result<(), Refused> {
-        let Some(models) = &self.models else { return Ok(()) };
+        if self.models.is_none() {
+            return Ok(());
+        }
         let facts = RequestFacts::parse(path, body).map_err(|problem| Refused::BadRequest(problem.to_string()))?;
-        let named: Vec<String> = facts.model.into_iter().chain(deployments(path)).collect();
+        let named: Vec<String> = facts.model.into_iter().chain(in_path(path)).collect();
         if named.is_empty() {
             return Err(Refused::NoModel);
         }
-        match named.into_iter().find(|model| !models.iter().any(|pattern| pattern.allows(model))) {
+        match named.into_iter().find(|model| !self.allows(model)) {
             Some(model) => Err(Refused::Model(model)),
             None => Ok(()),
         }
+    }
+
+    fn allows(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| pattern.allows(model)))
     }
 }
 
@@ -154,6 +168,18 @@ impl Grant {
 fn is_plain(path: &[u8]) -> bool {
     let goes_up = path.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."));
     !goes_up && !path.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#' | b';'))
+}
+
+/// Whether a path is that of the Realtime API, whose session keeps the model of its query.
+fn is_realtime(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').rfind(|segment| !segment.is_empty()) == Some(b"realtime")
+}
+
+/// Every model that a path names, its query included.
+fn in_path(path: &[u8]) -> impl Iterator<Item = String> {
+    let in_query =
+        query::values(path, &[b"model", b"deployment"]).map(|name| String::from_utf8_lossy(&name).into_owned());
+    deployments(path).chain(in_query)
 }
 
 /// The names behind `deployments` and `engines` in a path; Azure does not mind their case.

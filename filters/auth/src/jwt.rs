@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use tollgate_core::Identity;
 use tollgate_core::ports::Signatures;
+use tollgate_llm::Api;
 
 use crate::caller::Caller;
 use crate::denial::Denial;
@@ -53,6 +54,8 @@ pub struct Issuer {
     pub tier_claim: Option<String>,
     /// The claim that names the models, if tokens carry them.
     pub models_claim: Option<String>,
+    /// The claim that names the endpoints, if tokens carry them.
+    pub endpoints_claim: Option<String>,
     /// By how much clocks may differ.
     pub leeway: Duration,
     /// Its keys that are at hand, and the only algorithms accepted.
@@ -162,6 +165,10 @@ impl Issuer {
             let models = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
             let models: Option<Vec<_>> = models.into_iter().map(ModelPattern::parse).collect();
             caller.grant.models = Some(models.ok_or(Denial::TokenMalformed)?);
+        }
+        if let Some(claim) = &self.endpoints_claim {
+            let words = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
+            caller.grant.endpoints = Some(words.into_iter().filter_map(Api::parse).collect());
         }
         Ok(caller)
     }

@@ -58,6 +58,7 @@ fn issuer(mut spec: IssuerSpec, path: &str, env: &dyn Environment) -> Result<Iss
         tenant_claim: spec.tenant_claim,
         tier_claim: spec.tier_claim,
         models_claim: spec.models_claim,
+        endpoints_claim: spec.endpoints_claim,
         leeway: spec.leeway.0,
         keys,
         remote,
@@ -103,6 +104,9 @@ fn check(spec: &IssuerSpec) -> Result<(), (&'static str, &'static str)> {
     }
     if spec.models_claim.as_ref().is_some_and(String::is_empty) {
         return Err(("models_claim", "must be the name of a claim; leave it out if tokens carry no models"));
+    }
+    if spec.endpoints_claim.as_ref().is_some_and(String::is_empty) {
+        return Err(("endpoints_claim", "must be the name of a claim; leave it out if tokens carry no endpoints"));
     }
     if spec.leeway.0 > MAX_LEEWAY {
         return Err(("leeway", "must be at most 10m"));

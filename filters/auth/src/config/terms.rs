@@ -37,8 +37,7 @@ pub(super) fn grant(spec: &ApiKeySpec) -> Result<Grant, Problem> {
 fn endpoints(words: &[String]) -> Result<Vec<Api>, Problem> {
     const KNOWN: &str = "name at least one of chat_completions, completions, responses, embeddings, messages, \
                          generate_content, stream_generate_content, other, or leave it out to allow all";
-    let named = |word: &String| Api::ALL.iter().copied().find(|api| api.as_str() == word);
-    let found: Option<Vec<Api>> = words.iter().map(named).collect();
+    let found: Option<Vec<Api>> = words.iter().map(|word| Api::parse(word)).collect();
     found.filter(|found| !found.is_empty()).ok_or(("endpoints", KNOWN))
 }
 

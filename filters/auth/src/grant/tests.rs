@@ -129,3 +129,33 @@ fn a_refusal_names_the_model_that_was_asked_and_never_the_list() {
         assert!(text.contains("`bad`") && !text.contains("secret-list"), "{text}");
     }
 }
+
+/// `/v1/realtime` has no body that names a model: the session keeps the one of its URL.
+#[test]
+fn a_model_in_the_query_is_judged_and_opens_the_realtime_api() {
+    let grant = limited(&["good", "rt-*"], None);
+    let refused = |model: &str| Permit::Refused(Refused::Model(model.into()));
+    for (path, expected) in [
+        ("/v1/realtime?model=good", Permit::Given),
+        ("/v1/realtime/?intent=x&model=rt-mini", Permit::Given),
+        ("/openai/realtime?api-version=1&deployment=good", Permit::Given),
+        ("/v1/realtime?model=bad", refused("bad")),
+        ("/v1/realtime?model=good&model=bad", refused("bad")),
+        ("/v1/realtime?model=good;%6dodel=bad", refused("bad")),
+        ("/v1/realtime?model=good&MODEL=bad", refused("bad")),
+        ("/v1/realtime?model=%62ad", refused("bad")),
+        ("/v1/realtime", Permit::Refused(Refused::Endpoint)),
+        ("/v1/realtime?intent=transcription", Permit::Refused(Refused::Endpoint)),
+        ("/v1/realtime/sessions?model=good", Permit::Refused(Refused::Endpoint)),
+        ("/v1/files?model=good", Permit::Refused(Refused::Endpoint)),
+        ("/v1/chat/completions?model=bad", refused("bad")),
+        ("/v1/chat/completions?model=good", Permit::InBody),
+        ("/v1beta/models/good:generateContent?model=bad", refused("bad")),
+    ] {
+        assert_eq!(grant.at_head(path.as_bytes()), expected, "{path}");
+    }
+    let other = limited(&["good"], Some(&[Api::Other]));
+    assert_eq!(other.at_head(b"/v1/realtime?model=bad"), refused("bad"));
+    assert_eq!(other.at_head(b"/v1/files"), Permit::Given);
+    assert_eq!(Grant::default().at_head(b"/v1/realtime?model=bad"), Permit::Given);
+}

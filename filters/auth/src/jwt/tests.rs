@@ -21,6 +21,7 @@ fn verifier(algorithms: &[Algorithm], keys: &[String]) -> Verifier {
         tier_claim: Some("tier".into()),
         models_claim: None,
         leeway: Duration::from_secs(30),
+        endpoints_claim: None,
         remote: None,
         keys: read_keys(&jwks, algorithms, "jwks", false).unwrap(),
     }])

@@ -16,6 +16,7 @@ fn verifier() -> Verifier {
         tier_claim: None,
         models_claim: None,
         leeway: Duration::from_secs(30),
+        endpoints_claim: None,
         remote: None,
         keys: read_keys(&jwks, &[Algorithm::Hs256], "jwks", false).unwrap(),
     }])

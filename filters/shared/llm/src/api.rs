@@ -75,6 +75,11 @@ impl Api {
         self != Self::Other
     }
 
+    /// Reads [`Self::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|api| api.as_str() == word)
+    }
+
     /// The endpoint as one word, for labels.
     pub const fn as_str(self) -> &'static str {
         match self {

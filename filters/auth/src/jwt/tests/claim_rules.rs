@@ -1,3 +1,5 @@
+use tollgate_llm::Api;
+
 use super::*;
 
 #[test]
@@ -102,4 +104,21 @@ fn models_come_from_a_claim_and_a_token_without_it_is_refused() {
     assert_eq!(models(json!({})), Err(Denial::ClaimMissing));
     assert_eq!(models(json!({"llm": {"models": [7]}})), Err(Denial::TokenMalformed));
     assert_eq!(models(json!({"llm": {"models": ["a*b"]}})), Err(Denial::TokenMalformed));
+}
+
+#[test]
+fn endpoints_come_from_a_claim_and_a_token_without_it_is_refused() {
+    let mut verifier = hmac_verifier();
+    verifier.issuers[0].endpoints_claim = Some("scope".into());
+    let endpoints = |changes| {
+        let token = sign_hs256(SECRET, &json!({"alg": "HS256"}), &claims(changes));
+        let verified = verifier.read(&token, &FakeSignatures::default()).unwrap();
+        verified.judge(now()).map(|caller| caller.grant.endpoints.clone().unwrap())
+    };
+    let expected = vec![Api::Embeddings, Api::Messages];
+    assert_eq!(endpoints(json!({"scope": "openid embeddings messages"})), Ok(expected.clone()));
+    assert_eq!(endpoints(json!({"scope": ["embeddings", "messages"]})), Ok(expected));
+    assert_eq!(endpoints(json!({"scope": "openid"})), Ok(Vec::new()), "no endpoint at all");
+    assert_eq!(endpoints(json!({})), Err(Denial::ClaimMissing));
+    assert_eq!(endpoints(json!({"scope": 7})), Err(Denial::TokenMalformed));
 }
