@@ -8,8 +8,13 @@ use tollgate_tests::on_own_envoys;
 
 const SIGNATURES: &str = "gateway_auth_signatures_total";
 /// Whose vectors carry claims: RFC 7515's issuer, and ours.
-const GROUPS: [&str; 4] =
-    ["RFC 7515 appendix A (RS256)", "RFC 7515 appendix A (ES256)", "OpenSSL 3, RSA 2048", "OpenSSL 3, ES384"];
+const GROUPS: [&str; 5] = [
+    "RFC 7515 appendix A (RS256)",
+    "RFC 7515 appendix A (ES256)",
+    "OpenSSL 3, RSA 2048",
+    "OpenSSL 3, ES384",
+    "OpenSSL 3, ES512",
+];
 /// How the header of a PS* vector begins: `{"alg": "PS` in base64url.
 const PSS_HEADER: &str = "eyJhbGciOiAiUFM";
 
@@ -30,7 +35,7 @@ fn trusting_the_vectors() -> Setup {
             issuer("joe", json!(["RS256", "ES256"]), &keys[..2]),
             issuer(
                 "https://issuer.tollgate.example",
-                json!(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384"]),
+                json!(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "ES512"]),
                 &keys[2..]
             ),
         ]);
@@ -60,7 +65,7 @@ on_own_envoys!(
             (test["result"] == "valid" || test["comment"] == "another signature")
                 && !test["jws"].as_str().unwrap().starts_with(PSS_HEADER)
         });
-        assert!(asked.len() >= 13, "the vectors are there");
+        assert!(asked.len() >= 18, "the vectors are there");
         for test in &asked {
             let found = holds(gateway, test["jws"].as_str().unwrap()).await;
             assert_eq!(found, test["result"] == "valid", "{test}");

@@ -6,7 +6,7 @@
 //! verifier, and a public RSA key can never serve as an HMAC secret.
 //!
 //! The proxy's own cryptography judges the signature where it can, the primitives under jwt-simple elsewhere ([`key`]).
-//! jwt-simple reads the keys, strictly. Its verifier is not used: it wants claims where test vectors have any bytes, and
+//! jwt-simple reads the keys, strictly, but for those on P-521, which it does not know. Its verifier is not used: it wants claims where test vectors have any bytes, and
 //! its clock counts seconds in 32 bits, so a token that ends after 2106, as "never expires" ones do, would seem long
 //! over. Audience and tenant are judged here, time in [`verified`] (RFC 7519 §4.1).
 

@@ -147,6 +147,12 @@ impl Signatures for OverSpki {
                 hash == Hash::Sha384 && signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()),
             );
         }
+        if let Ok(key) = p521::ecdsa::VerifyingKey::from_public_key_der(spki) {
+            let signature = p521::ecdsa::Signature::from_der(signature);
+            return Some(
+                hash == Hash::Sha512 && signature.is_ok_and(|signature| key.verify(text, &signature).is_ok()),
+            );
+        }
         let key = RsaPublicKey::from_public_key_der(spki).ok()?;
         let Ok(signature) = pkcs1v15::Signature::try_from(signature) else { return Some(false) };
         let verdict = match hash {

@@ -83,7 +83,7 @@ pub struct IssuerSpec {
     pub issuer: String,
     /// One of these must stand in `aud`.
     pub audiences: Vec<String>,
-    /// The only algorithms accepted: HS256, HS384 and HS512, or any of RS*, PS*, ES256, ES384 and EdDSA.
+    /// The only algorithms accepted: HS256, HS384 and HS512, or any of RS*, PS*, ES* and EdDSA.
     pub algorithms: Vec<String>,
     /// Claims that a token must have, by name or path, each with the text that it must be or hold as a word:
     /// `{"scope": "models"}` takes `"scope": "models billing"` and `"scope": ["models"]`.

@@ -2,6 +2,7 @@
 
 mod header_rules;
 mod key_rules;
+mod p521;
 mod remote_rules;
 
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::testkit::{ISSUER, SECRET, base64, es256, jwks, rs256, secret_jwk};
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const OTHER: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-const ALGORITHMS: &str = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256, HS384, HS512";
+const ALGORITHMS: &str = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384, HS512";
 
 fn read_in(env: &[(&str, &str)], config: &Value) -> Result<Policy, String> {
     let vars = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

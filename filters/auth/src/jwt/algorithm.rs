@@ -1,6 +1,6 @@
 //! The signature algorithms of RFC 7518 §3.1 and RFC 8037 that this filter verifies.
 //!
-//! ES512 is not among them: jwt-simple has no P-521. `none` is not one at all.
+//! `none` is not among them.
 
 use tollgate_core::ports::Hash;
 
@@ -11,6 +11,8 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384
     Es384,
+    /// ECDSA on P-521 with SHA-512
+    Es512,
     /// Ed25519
     EdDsa,
     /// HMAC with SHA-256
@@ -44,6 +46,8 @@ pub enum Kind {
     P256,
     /// A point of P-384.
     P384,
+    /// A point of P-521.
+    P521,
     /// A point of Ed25519.
     Ed25519,
 }
@@ -59,6 +63,7 @@ impl Algorithm {
         Self::Ps512,
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::EdDsa,
         Self::Hs256,
         Self::Hs384,
@@ -75,6 +80,7 @@ impl Algorithm {
         match self {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
             Self::Hs256 => "HS256",
             Self::Hs384 => "HS384",
@@ -93,6 +99,7 @@ impl Algorithm {
         match self {
             Self::Es256 => Kind::P256,
             Self::Es384 => Kind::P384,
+            Self::Es512 => Kind::P521,
             Self::EdDsa => Kind::Ed25519,
             Self::Hs256 | Self::Hs384 | Self::Hs512 => Kind::Secret,
             Self::Ps256 | Self::Ps384 | Self::Ps512 | Self::Rs256 | Self::Rs384 | Self::Rs512 => Kind::Rsa,
@@ -104,7 +111,7 @@ impl Algorithm {
         match self {
             Self::Es256 | Self::Hs256 | Self::Ps256 | Self::Rs256 => Hash::Sha256,
             Self::Es384 | Self::Hs384 | Self::Ps384 | Self::Rs384 => Hash::Sha384,
-            Self::EdDsa | Self::Hs512 | Self::Ps512 | Self::Rs512 => Hash::Sha512,
+            Self::EdDsa | Self::Es512 | Self::Hs512 | Self::Ps512 | Self::Rs512 => Hash::Sha512,
         }
     }
 }
@@ -117,6 +124,7 @@ impl Kind {
             ("RSA", _) => Some(Self::Rsa),
             ("EC", Some("P-256")) => Some(Self::P256),
             ("EC", Some("P-384")) => Some(Self::P384),
+            ("EC", Some("P-521")) => Some(Self::P521),
             ("OKP", Some("Ed25519")) => Some(Self::Ed25519),
             _ => None,
         }

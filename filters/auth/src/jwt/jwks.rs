@@ -12,6 +12,7 @@ use jwt_simple::algorithms::{
     ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
     EdDSAPublicKeyLike as _, RS256PublicKey,
 };
+use p521::pkcs8::EncodePublicKey as _;
 use rsa::RsaPublicKey;
 use rsa::pkcs8::DecodePublicKey as _;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ fn read_key(jwk: &Value, algorithms: &[Algorithm], is_public: bool) -> Result<Op
     let (material, spki) = match kind {
         Kind::Secret => (Material::Secret(secret(jwk, &serves)?), Vec::new()),
         Kind::Rsa => rsa_key(jwk)?,
-        Kind::P256 | Kind::P384 => ec_key(jwk, kind)?,
+        Kind::P256 | Kind::P384 | Kind::P521 => ec_key(jwk, kind)?,
         Kind::Ed25519 => (ed25519_key(jwk)?, Vec::new()),
     };
     Ok(Some(Key { kid, algorithms: serves, material, spki }))
@@ -99,7 +100,7 @@ fn check_place(kind: Kind, algorithms: &[Algorithm], is_public: bool) -> Result<
             Err("a shared secret must not stand in the configuration: give the set in an environment variable \
                  (`from_env`)")
         }
-        Kind::Rsa | Kind::P256 | Kind::P384 | Kind::Ed25519 if wants_secrets => {
+        Kind::Rsa | Kind::P256 | Kind::P384 | Kind::P521 | Kind::Ed25519 if wants_secrets => {
             Err("this is a public key, but HS* takes shared secrets (`oct`): remove it or change `algorithms`")
         }
         _ => Ok(()),
@@ -121,6 +122,9 @@ fn allows(jwk: &Map<String, Value>, name: &str, wanted: &str) -> bool {
 fn ec_key(jwk: &Map<String, Value>, kind: Kind) -> Result<(Material, Vec<u8>), &'static str> {
     const BROKEN: &str = "`x` and `y` are no point of the curve in base64url";
     refuse_private(jwk)?;
+    if kind == Kind::P521 {
+        return p521_key(jwk).ok_or(BROKEN);
+    }
     let bare = json!({"kty": "EC", "crv": jwk.get("crv"), "x": jwk.get("x"), "y": jwk.get("y")}).to_string();
     if kind == Kind::P256 {
         let key = ES256PublicKey::from_jwk(&bare).map_err(|_| BROKEN)?;
@@ -128,6 +132,20 @@ fn ec_key(jwk: &Map<String, Value>, kind: Kind) -> Result<(Material, Vec<u8>), &
     }
     let key = ES384PublicKey::from_jwk(&bare).map_err(|_| BROKEN)?;
     Ok((Material::P384(Box::new(*key.public_key().as_ref())), key.to_der().map_err(|_| BROKEN)?))
+}
+
+/// jwt-simple has no P-521. Each coordinate has exactly 66 bytes, leading zeros too (RFC 7518 §6.2.1.2).
+fn p521_key(jwk: &Map<String, Value>) -> Option<(Material, Vec<u8>)> {
+    const COORDINATE: usize = 66;
+    const UNCOMPRESSED: u8 = 4;
+    let mut point = vec![UNCOMPRESSED];
+    for name in ["x", "y"] {
+        let coordinate = URL_SAFE_NO_PAD.decode(text(jwk, name)?).ok()?;
+        point.extend((coordinate.len() == COORDINATE).then_some(coordinate)?);
+    }
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+    let spki = key.to_public_key_der().ok()?.into_vec();
+    Some((Material::P521(Box::new(key)), spki))
 }
 
 fn ed25519_key(jwk: &Map<String, Value>) -> Result<Material, &'static str> {

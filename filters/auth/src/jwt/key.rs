@@ -9,6 +9,7 @@ use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike as _};
 use p256::ecdsa::Signature as P256Signature;
 use p256::ecdsa::signature::Verifier as _;
 use p384::ecdsa::Signature as P384Signature;
+use p521::ecdsa::Signature as P521Signature;
 use rsa::RsaPublicKey;
 use rsa::sha2::{Sha256, Sha384, Sha512};
 use rsa::signature::Verifier as _;
@@ -32,6 +33,7 @@ pub(super) enum Material {
     Ed25519(Box<ed25519_compact::PublicKey>),
     P256(Box<p256::ecdsa::VerifyingKey>),
     P384(Box<p384::ecdsa::VerifyingKey>),
+    P521(Box<p521::ecdsa::VerifyingKey>),
     Rsa(Box<RsaPublicKey>),
     Secret(Vec<u8>),
 }
@@ -80,6 +82,10 @@ impl Key {
                 Ok(signature) => ask(signature.to_der().as_bytes()),
                 Err(_) => Some(false),
             },
+            Algorithm::Es512 => match P521Signature::from_slice(signature) {
+                Ok(signature) => ask(signature.to_der().as_bytes()),
+                Err(_) => Some(false),
+            },
             _ => None,
         }
     }
@@ -94,6 +100,9 @@ impl Key {
             }
             Material::P384(key) => {
                 P384Signature::from_slice(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
+            }
+            Material::P521(key) => {
+                P521Signature::from_slice(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
             }
             Material::Rsa(key) => verify_rsa(key, algorithm, signature, text),
             Material::Secret(secret) => verify_hmac(secret, algorithm, signature, text),
