@@ -9,6 +9,7 @@
 )]
 
 mod auth;
+mod auth_minted;
 mod auth_models;
 mod auth_outgoing;
 mod auth_remote;

@@ -1,21 +1,14 @@
 //! Clients that nobody here wrote: the official SDKs call the gateway and must notice nothing.
-//!
-//! `scripts/test` installs them and names the Python that has them in `TOLLGATE_PYTHON`.
 
-use std::env;
-use std::process::Command;
 use std::time::Duration;
 
-use tollgate_tests::envoy::repository;
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::on_own_envoys;
+use tollgate_tests::python::python;
 
 fn run_clients(gateway: &Gateway) {
-    let python = env::var_os("TOLLGATE_PYTHON").expect("TOLLGATE_PYTHON is not set: run scripts/test");
-    let output = Command::new(python)
+    let output = python()
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/clients"])
-        .current_dir(repository())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("GATEWAY_URL", gateway.url(""))
         .env("GATEWAY_API_KEY", gateway.key("acme"))
         .env("GATEWAY_API_KEY_2", gateway.key("globex"))

@@ -36,6 +36,7 @@ pub struct Setup {
     without: BTreeSet<String>,
     clusters: BTreeMap<String, Address>,
     keys: Option<KeyServer>,
+    jwks: Option<Value>,
 }
 
 impl Setup {
@@ -79,6 +80,13 @@ impl Setup {
         self.cluster("keys", address)
     }
 
+    /// What `TOLLGATE_JWKS` holds in place of the demo issuer's keys.
+    #[must_use]
+    pub fn jwks(mut self, jwks: Value) -> Self {
+        self.jwks = Some(jwks);
+        self
+    }
+
     /// What is rendered for a provider at `provider`. Ports are chosen later.
     pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
         Run {
@@ -113,6 +121,9 @@ impl Gateway {
         let provider = Provider::start().expect("the scripted provider starts");
         let dir = tempfile::Builder::new().prefix("tollgate-").tempdir().expect("there is room for files").keep();
         let secrets = Secrets::create(&dir.join("secrets"), None).expect("secrets can be made");
+        if let Some(jwks) = &setup.jwks {
+            secrets.replace_jwks(jwks).expect("the folder is writable");
+        }
         let run = setup.run(Address::loopback(provider.address().port()), &secrets);
         let envoy = Envoy::start(&version(prefix), dir, run, &secrets).await;
         Self { envoy, provider, secrets, keys: setup.keys.clone() }

@@ -7,7 +7,7 @@
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
-//! - [`envoy`], [`gateway`], [`client`], [`prometheus`]: what a test starts, calls and reads.
+//! - [`envoy`], [`gateway`], [`client`], [`prometheus`], [`python`]: what a test starts, calls and reads.
 //!
 //! The scripts use the same code through the binaries `scripted-provider` and `tollgate-dev`. What ends in a binary
 //! returns errors; what only tests use may panic, so that a broken set-up is told at once and at the place.
@@ -19,5 +19,6 @@ pub mod gateway;
 pub mod key_server;
 pub mod prometheus;
 pub mod provider;
+pub mod python;
 pub mod render;
 pub mod secrets;

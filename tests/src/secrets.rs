@@ -91,6 +91,14 @@ impl Secrets {
         self.read("jwks.json")
     }
 
+    /// Puts other keys there until the next start.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn replace_jwks(&self, jwks: &Value) -> Result<(), Failure> {
+        self.write("jwks.json", &pretty(jwks))
+    }
+
     /// A JWT of the demo issuer for `tenant`, valid for `ttl` from now.
     ///
     /// # Errors
