@@ -1,12 +1,14 @@
 -- wrk script: chat calls, each with a prompt of its own (miss) or all alike (hit); prints figures as one JSON line.
--- Arguments: credential, "json" or "sse", "miss" or "hit".
-local count = 0
+-- Arguments: file with a credential a line, "json" or "sse", "miss" or "hit", and at which line to begin.
+local count, turn = 0, 0
+local credentials = {}
 
 function init(args)
   wrk.method = "POST"
   wrk.path = "/v1/chat/completions"
   wrk.headers["content-type"] = "application/json"
-  wrk.headers["authorization"] = "Bearer " .. args[1]
+  for line in io.lines(args[1]) do credentials[#credentials + 1] = "Bearer " .. line end
+  turn = tonumber(args[4]) or 0
   stream = args[2] == "sse" and "true" or "false"
   fresh = args[3] == "miss"
   -- Prompts must differ between runs too.
@@ -16,6 +18,8 @@ end
 
 function request()
   if fresh then count = count + 1 end
+  wrk.headers["authorization"] = credentials[turn % #credentials + 1]
+  turn = turn + 1
   return wrk.format(nil, nil, nil,
     '{"model":"gpt-4.1","stream":' .. stream .. ',"messages":[{"role":"system","content":"' .. filler ..
     '"},{"role":"user","content":"Question ' .. run .. "-" .. count .. '"}]}')
