@@ -22,3 +22,4 @@ pub mod provider;
 pub mod python;
 pub mod render;
 pub mod secrets;
+mod setup;

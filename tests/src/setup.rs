@@ -1,0 +1,91 @@
+//! What a test changes about its gateway, before it starts.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a set-up that fails must end the test at once and say why"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+
+use crate::envoy::{modules, repository};
+use crate::key_server::KeyServer;
+use crate::render::{Address, Run, Upstream};
+use crate::secrets::Secrets;
+
+/// What a test changes about its gateway.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    upstream: Option<Upstream>,
+    configurations: BTreeMap<String, String>,
+    without: BTreeSet<String>,
+    clusters: BTreeMap<String, Address>,
+    pub(crate) keys: Option<KeyServer>,
+    pub(crate) jwks: Option<Value>,
+}
+
+impl Setup {
+    /// Another provider than the scripted one.
+    #[must_use]
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// The committed configuration of a filter (`budget`), changed.
+    #[must_use]
+    pub fn config(mut self, filter: &str, change: impl FnOnce(&mut Value)) -> Self {
+        let path = repository().join(format!("envoy/config/{filter}.json"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut config = serde_json::from_str(&text).expect("the committed configuration is JSON");
+        change(&mut config);
+        self.configurations.insert(format!("tollgate.{filter}"), config.to_string());
+        self
+    }
+
+    /// The chain without one of its filters, as `envoy.filters.http.buffer`.
+    #[must_use]
+    pub fn without(mut self, filter: &str) -> Self {
+        self.without.insert(filter.to_owned());
+        self
+    }
+
+    /// A cluster beside those of the file, without TLS.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, address: Address) -> Self {
+        self.clusters.insert(name.to_owned(), address);
+        self
+    }
+
+    /// A server of keys behind the cluster `keys`.
+    #[must_use]
+    pub fn keys(mut self, server: KeyServer) -> Self {
+        let address = Address::loopback(server.address().port());
+        self.keys = Some(server);
+        self.cluster("keys", address)
+    }
+
+    /// What `TOLLGATE_JWKS` holds in place of the demo issuer's keys.
+    #[must_use]
+    pub fn jwks(mut self, jwks: Value) -> Self {
+        self.jwks = Some(jwks);
+        self
+    }
+
+    /// What is rendered for a provider at `provider`. Ports are chosen later.
+    pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
+        Run {
+            listen: Address::loopback(0),
+            admin: Address::loopback(0),
+            metrics: Address::loopback(0),
+            filters: modules(),
+            upstream: self.upstream.clone().unwrap_or_else(|| Upstream::plain(provider)),
+            secrets: secrets.dir().to_owned(),
+            configurations: self.configurations.clone(),
+            without: self.without.clone(),
+            clusters: self.clusters.clone(),
+        }
+    }
+}
