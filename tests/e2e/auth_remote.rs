@@ -21,14 +21,15 @@ const AGE: &str = "gateway_auth_keys_age_seconds";
 const REFRESH: Duration = Duration::from_secs(5);
 
 /// A gateway that fetches both lists. The server has neither yet.
-pub(crate) fn fetching() -> Setup {
-    fetching_from(KeyServer::start().unwrap())
+fn fetching() -> Setup {
+    fetching_from(KeyServer::start().unwrap(), "5s")
 }
 
-fn fetching_from(server: KeyServer) -> Setup {
+/// A gateway that fetches both lists as often as that.
+pub(crate) fn fetching_from(server: KeyServer, refresh: &str) -> Setup {
     let remote = |path: &str| {
         let url = format!("http://keys.example.com{path}");
-        json!({"remote": {"cluster": "keys", "url": url, "refresh": "5s", "timeout": "1s"}})
+        json!({"remote": {"cluster": "keys", "url": url, "refresh": refresh, "timeout": "1s"}})
     };
     Setup::default().keys(server).config("auth", |config| {
         config["api_keys"] = remote(KEYS);
@@ -161,7 +162,7 @@ fn hung() -> KeyServer {
 
 on_own_envoys!(
     without_any_keys_a_call_is_told_to_try_again_and_never_hangs,
-    fetching_from(hung()),
+    fetching_from(hung(), "5s"),
     async |gateway| {
         let begun = Instant::now();
         for credential in [&token(&pair("one")), "secret-one"] {
