@@ -1,5 +1,6 @@
 #![allow(clippy::needless_pass_by_value, reason = "cases read better as `json!` literals without borrows")]
 
+mod documented;
 mod header_rules;
 mod key_rules;
 mod p521;
