@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Longest unknown field name that an error repeats. Keys and digests are longer.
+/// Longest name out of the document that an error repeats. Keys and digests are longer.
 const MAX_SHOWN_NAME: usize = 24;
 
 /// Reads a wire type (`#[serde(deny_unknown_fields)]`) from a JSON object; an error names the path of the field and
@@ -41,34 +42,60 @@ pub fn parse<Spec: DeserializeOwned>(bytes: &[u8]) -> Result<Spec, ConfigError> 
         return Err(ConfigError::at("", "the configuration is empty: give one JSON object"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let spec = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { path };
-        without_values(ConfigError::at(path, error.inner().to_string()))
-    })?;
+    let spec = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| without_values(error.path(), &error.inner().to_string()))?;
     deserializer.end().map_err(|error| ConfigError::at("", format!("more than one JSON value: {error}")))?;
     Ok(spec)
 }
 
-fn without_values(mut error: ConfigError) -> ConfigError {
-    if let Some(shown) = without_string(&error.problem) {
-        error.problem = shown;
-    }
-    let unknown = error.problem.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, "));
-    if let Some((name, advice)) = unknown
+fn without_values(path: &Path, problem: &str) -> ConfigError {
+    let mut segments: Vec<&Segment> = path.iter().collect();
+    let mut shown = without_value(problem);
+    if let Some((kind, name, advice)) = unknown_name(problem)
         && !is_harmless(name)
     {
-        error.path = error.path.strip_suffix(name).unwrap_or_default().trim_end_matches('.').to_owned();
-        error.problem = format!("unknown field, {advice}");
+        segments.pop_if(|last| matches!(last, Segment::Map { key } if key == name));
+        shown = Some(format!("{kind}, {advice}"));
     }
-    error
+    ConfigError::at(shown_path(&segments), shown.unwrap_or_else(|| problem.to_owned()))
 }
 
-/// serde writes `invalid type: string "…", expected …`; the same without the string.
-fn without_string(problem: &str) -> Option<String> {
-    let (kind, rest) = problem.split_once(": string \"")?;
-    let (_, expected) = rest.rsplit_once("\", expected ")?;
-    kind.starts_with("invalid ").then(|| format!("{kind}: a string, expected {expected}"))
+/// serde writes ``unknown field `…`, expected …``. The name may hold the like, so the last advice is serde's.
+fn unknown_name(problem: &str) -> Option<(&'static str, &str, &str)> {
+    let kind = ["unknown field", "unknown variant"].into_iter().find(|kind| problem.starts_with(kind))?;
+    let rest = problem.strip_prefix(kind)?.strip_prefix(" `")?;
+    let end = rest.rfind("`, expected ").or_else(|| rest.rfind("`, there are no "))?;
+    let (name, advice) = rest.split_at_checked(end)?;
+    Some((kind, name, advice.strip_prefix("`, ")?))
+}
+
+/// As in `limits[0].tokens`. A name that the document made up is left out if it might be a key, or no text for a log.
+fn shown_path(segments: &[&Segment]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Seq { index } => path.push_str(&format!("[{index}]")),
+            Segment::Map { key: name } | Segment::Enum { variant: name } => {
+                let is_shown = name.len() <= MAX_SHOWN_NAME && name.bytes().all(|byte| byte.is_ascii_graphic());
+                path.push_str(if path.is_empty() { "" } else { "." });
+                path.push_str(if is_shown { name } else { "…" });
+            }
+            Segment::Unknown => {}
+        }
+    }
+    path
+}
+
+/// serde writes `invalid type: string "…", expected …`; the same without the string or number.
+fn without_value(problem: &str) -> Option<String> {
+    let (kind, value) = problem.split_once(": ").filter(|(kind, _)| kind.starts_with("invalid "))?;
+    let (value, expected) = value.rsplit_once(", expected ")?;
+    let shown = match value.split([' ', '`', '"']).next()? {
+        "string" => "a string",
+        "integer" | "floating" => "a number",
+        _ => return None,
+    };
+    Some(format!("{kind}: {shown}, expected {expected}"))
 }
 
 /// Whether a name looks like a mistyped field and not like a key.
@@ -116,6 +143,45 @@ mod tests {
         assert!(error.starts_with("limits[0].tokens: invalid type: a string, expected u64"), "{error}");
         let error = refused(r#"{"limits":[{"tg_Secret":1}]}"#);
         assert!(error.starts_with("limits[0]: unknown field, expected `tokens`"), "{error}");
+    }
+
+    #[test]
+    fn no_name_or_value_of_the_document_is_repeated() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wide {
+            #[serde(rename = "names")]
+            _names: Option<std::collections::BTreeMap<String, u64>>,
+            #[serde(rename = "wait")]
+            _wait: Option<crate::HumanDuration>,
+            #[serde(rename = "mode")]
+            _mode: Option<Mode>,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Mode {
+            On,
+            Off,
+        }
+        for (json, expected) in [
+            (r#"{"names":{"acme-1":""}}"#, "names.acme-1: invalid type: a string, expected u64"),
+            (r#"{"names":{"a name of more than 24 bytes":""}}"#, "names.…: invalid type: a string, expected u64"),
+            (r#"{"names":{"line\n":""}}"#, "names.…: invalid type: a string, expected u64"),
+            (r#"{"names":{"a":86753099067.5}}"#, "names.a: invalid type: a number, expected u64"),
+            (r#"{"names":{"a":-86753099067}}"#, "names.a: invalid value: a number, expected u64"),
+            (r#"{"names":86753099067}"#, "names: invalid type: a number, expected a map"),
+            (r#"{"wait":"tg_secret"}"#, "wait: no duration: write digits and one of ms, s, m, h, d, as in \"10s\""),
+            (r#"{"mode":"tg-secret"}"#, "mode: unknown variant, expected `on` or `off`"),
+            (r#"{"mode":"fuzzy"}"#, "mode: unknown variant `fuzzy`, expected `on` or `off`"),
+            (r#"{"a`, tg_secret":1}"#, "unknown field, expected one of `names`, `wait`, `mode`"),
+            (r#"{"a`, expected tg_secret":1}"#, "unknown field, expected one of `names`, `wait`, `mode`"),
+            ("{\"na\u{7f}mes\":{}}", "unknown field, expected one of `names`, `wait`, `mode`"),
+            ("{\"names\":{\"a\u{7f}\":x}}", "names.…: expected value"),
+        ] {
+            let error = parse::<Wide>(json.as_bytes()).expect_err(json).to_string();
+            let shown = error.split_once(" at line ").map_or(error.as_str(), |(shown, _)| shown);
+            assert_eq!(shown, expected, "{json}");
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ use serde::{Deserialize, Deserializer, de};
 pub struct HumanDuration(pub Duration);
 
 impl HumanDuration {
-    /// Reads digits and one of `ms`, `s`, `m`, `h`, `d`.
+    /// Reads digits and one of `ms`, `s`, `m`, `h`, `d`. The error does not repeat the text: it might be a key.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let refuse = || format!("`{text}` is no duration: write digits and one of ms, s, m, h, d, as in \"10s\"");
+        let refuse = || "no duration: write digits and one of ms, s, m, h, d, as in \"10s\"".to_owned();
         let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
         let (digits, unit) = text.split_at(unit_at);
         let count: u64 = digits.parse().map_err(|_| refuse())?;
