@@ -31,6 +31,8 @@ pub mod denial;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod explain;
 pub mod filter;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fuzzing;
 pub mod grant;
 pub mod jwt;
 pub mod memory;
