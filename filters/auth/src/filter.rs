@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_core::ports::{Body, Hash, Headers, Signatures};
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
-use tollgate_core::{handoff, header, metric};
+use tollgate_core::{Counter, handoff, header, metric};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::api_key::KeyDigest;
@@ -27,6 +27,24 @@ pub struct AuthFilter {
     policy: Policy,
     /// Borrowed for one look-up at a time, never while anything else runs.
     memory: RefCell<Memory>,
+    counters: Counters,
+}
+
+/// What good calls add to.
+struct Counters {
+    by_api_key: Counter,
+    by_jwt: Counter,
+    remembered: Counter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            by_api_key: Counter::new(metric::AUTH, &[("result", "allowed"), ("reason", "api_key")]),
+            by_jwt: Counter::new(metric::AUTH, &[("result", "allowed"), ("reason", "jwt")]),
+            remembered: Counter::new(metric::AUTH_SIGNATURES, &[("type", "remembered")]),
+        }
+    }
 }
 
 /// How a caller proved who it is.
@@ -34,16 +52,6 @@ pub struct AuthFilter {
 enum Proof {
     ApiKey,
     Jwt,
-}
-
-impl Proof {
-    /// The `reason` label of an allowed call.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::ApiKey => "api_key",
-            Self::Jwt => "jwt",
-        }
-    }
 }
 
 /// Why nobody is known by a credential.
@@ -89,7 +97,7 @@ impl AuthFilter {
     ) -> Result<Verified, Unknown> {
         let known = self.memory.borrow_mut().recall(&digest, cx.now);
         if let Some(verdict) = known {
-            cx.meter.add(metric::AUTH_SIGNATURES, &[("type", "remembered")], 1);
+            self.counters.remembered.increment(cx.meter);
             return Ok(verdict?);
         }
         let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
@@ -106,6 +114,14 @@ impl AuthFilter {
         }
         self.memory.borrow_mut().learn(digest, &verdict, cx.now);
         Ok(verdict?)
+    }
+
+    fn allow(&self, cx: &mut Cx<'_>, proof: Proof) {
+        let counter = match proof {
+            Proof::ApiKey => &self.counters.by_api_key,
+            Proof::Jwt => &self.counters.by_jwt,
+        };
+        counter.increment(cx.meter);
     }
 
     /// What follows from news of the key servers.
@@ -153,7 +169,7 @@ impl Filter for AuthFilter {
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
         let policy = Policy::from_json(setup.config, setup.env)?;
         policy.remotes().for_each(|keys| keys.load(setup.store));
-        Ok(Self { policy, memory: RefCell::default() })
+        Ok(Self { policy, memory: RefCell::default(), counters: Counters::default() })
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
@@ -218,7 +234,7 @@ impl AuthStream {
             Permit::InBody => {
                 self.held = Some(Held { caller: Rc::clone(&caller), proof, path: path.to_vec() });
             }
-            Permit::Given => allow(cx, proof),
+            Permit::Given => self.filter.allow(cx, proof),
         }
         handoff::set_identity(cx.handoff, &caller.identity);
         if !caller.metadata.is_empty() {
@@ -246,16 +262,12 @@ impl Stream for AuthStream {
         let Some(Held { caller, proof, path }) = self.held.take() else { return Flow::Continue };
         match caller.grant.at_body(&path, &body.read()) {
             Ok(()) => {
-                allow(cx, proof);
+                self.filter.allow(cx, proof);
                 Flow::Continue
             }
             Err(refused) => deny(cx, refused.refusal().code(), refused.reply(&path)),
         }
     }
-}
-
-fn allow(cx: &mut Cx<'_>, proof: Proof) {
-    cx.meter.add(metric::AUTH, &[("result", "allowed"), ("reason", proof.as_str())], 1);
 }
 
 fn deny(cx: &mut Cx<'_>, code: &str, reply: Reply) -> Flow {

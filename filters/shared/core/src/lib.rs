@@ -8,6 +8,7 @@
 
 pub mod callout;
 pub mod config;
+pub mod counter;
 pub mod duration;
 pub mod filter;
 pub mod handoff;
@@ -20,6 +21,7 @@ pub mod usage;
 
 pub use callout::{Answer, Callout, CalloutId};
 pub use config::ConfigError;
+pub use counter::Counter;
 pub use duration::HumanDuration;
 pub use filter::{Background, Cx, Filter, Flow, Reply, Setup, Stream};
 pub use handoff::Identity;
