@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::str;
 
-use tollgate_core::header;
+use tollgate_core::{HeaderList, header};
 
 use crate::denial::Denial;
 use crate::query;
@@ -27,20 +27,14 @@ const AUTHORIZATION: &str = "authorization";
 const QUERY_PARAMETERS: &[&[u8]] = &[b"access_token", b"key"];
 
 /// The one credential of a call. `may_be_in_query` lets it stand in the URL.
-pub fn take<'h>(
-    headers: &'h [(String, Vec<u8>)],
-    path: &'h [u8],
-    may_be_in_query: bool,
-) -> Result<Cow<'h, str>, Denial> {
+pub fn take<'h>(headers: &'h HeaderList, path: &'h [u8], may_be_in_query: bool) -> Result<Cow<'h, str>, Denial> {
     let mut found: Option<Cow<'h, str>> = None;
     let mut in_query = query::values(path, QUERY_PARAMETERS).peekable();
     if in_query.peek().is_some() && !may_be_in_query {
         return Err(Denial::InQuery);
     }
-    let in_headers = headers
-        .iter()
-        .filter(|(name, _)| HEADERS.contains(&name.as_str()))
-        .map(|(name, value)| of_header(name, value));
+    let in_headers =
+        headers.iter().filter(|(name, _)| HEADERS.contains(name)).map(|(name, value)| of_header(name, value));
     let in_query = in_query.map(|value| match value {
         Cow::Borrowed(value) => read(value).map(|read| read.map(Cow::Borrowed)),
         Cow::Owned(value) => read(&value).map(|read| read.map(|text| Cow::Owned(text.to_owned()))),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_core::ports::{Body, Hash, Headers, Signatures};
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
-use tollgate_core::{Counter, handoff, header, metric};
+use tollgate_core::{Counter, handoff, metric};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::api_key::KeyDigest;
@@ -209,7 +209,7 @@ struct Held {
 impl AuthStream {
     fn decide(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         let all = headers.all();
-        let path = header::first(&all, ":path").unwrap_or_default();
+        let path = all.first(":path").unwrap_or_default();
         let policy = &self.filter.policy;
         let credential = credential::take(&all, path, policy.query_keys);
         // An open path lets a call through with or without a credential, but not with one in its URL where none may be.

@@ -1,9 +1,7 @@
 //! What a request carries on: no credential, nothing that passes itself off as ours, and the identity if that is wanted.
 
-use std::collections::BTreeSet;
-
-use tollgate_core::Identity;
 use tollgate_core::ports::Headers;
+use tollgate_core::{HeaderList, Identity};
 
 use crate::credential;
 
@@ -39,7 +37,7 @@ impl IdentityHeaders {
 
 /// Removes every credential, wherever it stood, and whatever passes itself off as ours; then tells who calls.
 pub fn rewrite(
-    all: &[(String, Vec<u8>)],
+    all: &HeaderList,
     path: &[u8],
     names: &IdentityHeaders,
     identity: Option<&Identity>,
@@ -48,8 +46,7 @@ pub fn rewrite(
     let is_foreign = |name: &&str| {
         credential::HEADERS.contains(name) || credential::is_forgery(name) || names.names().any(|ours| ours == *name)
     };
-    let foreign: BTreeSet<&str> = all.iter().map(|(name, _)| name.as_str()).filter(is_foreign).collect();
-    foreign.into_iter().for_each(|name| headers.remove(name));
+    all.iter().map(|(name, _)| name).filter(is_foreign).for_each(|name| headers.remove(name));
     if let Some(path) = credential::without(path) {
         headers.set(":path", &path);
     }

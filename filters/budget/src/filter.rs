@@ -15,7 +15,9 @@
 use std::rc::Rc;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Refusal, Reply, Setup, Stream, handoff, header, metric};
+use tollgate_core::{
+    ConfigError, Cx, Filter, Flow, HeaderList, Refusal, Reply, Setup, Stream, handoff, header, metric,
+};
 use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, refuse};
 
 use crate::account::{Balance, Lease, Verdict};
@@ -68,8 +70,8 @@ enum Phase {
 impl Stream for BudgetStream {
     fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         let all = headers.all();
-        let method = header::first(&all, ":method").unwrap_or_default();
-        let path = header::first(&all, ":path").unwrap_or_default();
+        let method = all.first(":method").unwrap_or_default();
+        let path = all.first(":path").unwrap_or_default();
         if method == b"GET" && path.split(|byte| *byte == b'?').next() == Some(OWN_BUDGET) {
             return Flow::Reply(self.own_budget(cx));
         }
@@ -218,8 +220,8 @@ fn force_usage(api: Api, body: &mut dyn Body, bytes: &[u8]) -> bool {
         && force_stream_usage(bytes).is_some_and(|forced| body.replace(&forced))
 }
 
-fn declared_length(headers: &[(String, Vec<u8>)]) -> Option<u64> {
-    std::str::from_utf8(header::first(headers, "content-length")?).ok()?.trim().parse().ok()
+fn declared_length(headers: &HeaderList) -> Option<u64> {
+    std::str::from_utf8(headers.first("content-length")?).ok()?.trim().parse().ok()
 }
 
 fn count(cx: &mut Cx<'_>, decision: &str) {

@@ -1,7 +1,7 @@
 //! One admitted call, from its reservation to the log phase.
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, Usage, handoff, header};
+use tollgate_core::{Cx, HeaderList, Usage, handoff};
 use tollgate_llm::{Api, Framing};
 
 use crate::account::{Balance, Lease};
@@ -92,6 +92,6 @@ impl Spend {
     }
 }
 
-fn is_success(headers: &[(String, Vec<u8>)]) -> bool {
-    matches!(header::first(headers, ":status"), Some([b'2', _, _]))
+fn is_success(headers: &HeaderList) -> bool {
+    matches!(headers.first(":status"), Some([b'2', _, _]))
 }

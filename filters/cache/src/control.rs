@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use tollgate_core::header;
+use tollgate_core::{HeaderList, header};
 
 use crate::key::ANSWER_HEADERS;
 
@@ -38,7 +38,7 @@ pub enum Wish {
 }
 
 /// Reads a request's head.
-pub fn wish(headers: &[(String, Vec<u8>)]) -> Wish {
+pub fn wish(headers: &HeaderList) -> Wish {
     let says = |name, word| header::has_token(headers, name, word);
     if says("cache-control", "no-store") || says(header::GATEWAY_CACHE, "bypass") {
         Wish::Bypass
@@ -50,9 +50,9 @@ pub fn wish(headers: &[(String, Vec<u8>)]) -> Wish {
 }
 
 /// How long an answer may be given again, going by its head: the configured time or less. `None`: not at all.
-pub fn lifetime(headers: &[(String, Vec<u8>)], configured: Duration) -> Option<Duration> {
+pub fn lifetime(headers: &HeaderList, configured: Duration) -> Option<Duration> {
     let mut lifetime = configured;
-    for directive in header::values(headers, "cache-control").flat_map(|value| value.split(|byte| *byte == b',')) {
+    for directive in headers.values("cache-control").flat_map(|value| value.split(|byte| *byte == b',')) {
         let mut parts = directive.splitn(2, |byte| *byte == b'=');
         let name = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         match name.as_slice() {
@@ -69,11 +69,12 @@ pub fn lifetime(headers: &[(String, Vec<u8>)], configured: Duration) -> Option<D
 }
 
 /// Whether the answer depends on request headers that the key does not hold; `*` is none that could be held.
-pub fn varies(headers: &[(String, Vec<u8>)]) -> bool {
+pub fn varies(headers: &HeaderList) -> bool {
     let known = |name: &[u8]| {
         HARMLESS_IN_VARY.iter().chain(ANSWER_HEADERS).any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     };
-    header::values(headers, "vary")
+    headers
+        .values("vary")
         .flat_map(|value| value.split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
         .any(|name| !name.is_empty() && !known(name))
@@ -93,8 +94,8 @@ fn seconds(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
-        pairs.iter().map(|(name, value)| ((*name).into(), value.to_vec())).collect()
+    fn headers(pairs: &[(&str, &[u8])]) -> HeaderList {
+        pairs.iter().copied().collect()
     }
 
     #[test]

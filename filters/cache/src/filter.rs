@@ -75,12 +75,12 @@ struct Wanted {
 impl Stream for CacheStream {
     fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         let head = headers.all();
-        if header::first(&head, header::GATEWAY_CACHE).is_some() {
+        if head.first(header::GATEWAY_CACHE).is_some() {
             // Between caller and gateway only.
             headers.remove(header::GATEWAY_CACHE);
         }
-        let api = Api::of(header::first(&head, ":path").unwrap_or_default());
-        let is_call = api.is_inference() && header::first(&head, ":method") == Some(b"POST");
+        let api = Api::of(head.first(":path").unwrap_or_default());
+        let is_call = api.is_inference() && head.first(":method") == Some(b"POST");
         if self.policy.mode == Mode::Off || !is_call {
             return Flow::Continue;
         }

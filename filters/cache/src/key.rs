@@ -14,7 +14,7 @@
 //! store outside of the process needs a keyed one.
 
 use sha2::{Digest, Sha256};
-use tollgate_core::{Identity, header};
+use tollgate_core::{HeaderList, Identity};
 
 use crate::canonical;
 
@@ -56,12 +56,7 @@ pub struct KeyBuilder(Sha256);
 
 impl KeyBuilder {
     /// Starts with the head of a request. `identity` is what auth left; `shared` drops the partition.
-    pub fn new(
-        headers: &[(String, Vec<u8>)],
-        identity: Option<&Identity>,
-        route: Option<&str>,
-        shared: bool,
-    ) -> Self {
+    pub fn new(headers: &HeaderList, identity: Option<&Identity>, route: Option<&str>, shared: bool) -> Self {
         let mut builder = Self(Sha256::new());
         builder.part(VERSION);
         match identity {
@@ -88,10 +83,10 @@ impl KeyBuilder {
         Some(Key(self.0.finalize().into()))
     }
 
-    fn headers(&mut self, headers: &[(String, Vec<u8>)], names: &[&str]) {
+    fn headers(&mut self, headers: &HeaderList, names: &[&str]) {
         for name in names {
-            self.0.update((header::values(headers, name).count() as u64).to_be_bytes());
-            for value in header::values(headers, name) {
+            self.0.update((headers.values(name).count() as u64).to_be_bytes());
+            for value in headers.values(name) {
                 self.part(value);
             }
         }
@@ -110,8 +105,7 @@ mod tests {
     const HEAD: &[(&str, &str)] = &[(":authority", "gw"), (":method", "POST"), (":path", "/v1/chat/completions")];
 
     fn key(extra: &[(&str, &str)], tenant: Option<&str>, route: Option<&str>, shared: bool) -> Key {
-        let headers: Vec<_> =
-            HEAD.iter().chain(extra).map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
+        let headers = HEAD.iter().chain(extra).copied().collect();
         let identity =
             tenant.map(|tenant| Identity { tenant: tenant.into(), credential_id: "any".into(), tier: None });
         KeyBuilder::new(&headers, identity.as_ref(), route, shared).finish(b"{}").unwrap()

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tollgate_core::{Timestamp, header};
+use tollgate_core::{HeaderList, Timestamp};
 use tollgate_llm::{Api, Framing, UsageMeter};
 
 use crate::config::CachePolicy;
@@ -29,13 +29,13 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts at the head of an answer. `None`: it will not be stored.
-    pub fn start(policy: &CachePolicy, key: Key, api: Api, headers: &[(String, Vec<u8>)]) -> Option<Self> {
-        if header::first(headers, ":status") != Some(b"200") || control::varies(headers) {
+    pub fn start(policy: &CachePolicy, key: Key, api: Api, headers: &HeaderList) -> Option<Self> {
+        if headers.first(":status") != Some(b"200") || control::varies(headers) {
             return None;
         }
         // Compressed bytes would be replayed to a caller that may not read them.
         let framing = Framing::of_head(headers)?;
-        let content_type = header::first(headers, "content-type")?;
+        let content_type = headers.first("content-type")?;
         Some(Self {
             key,
             lifetime: control::lifetime(headers, policy.ttl)?,

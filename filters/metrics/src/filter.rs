@@ -7,9 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::ports::{Body, Handoff, Headers};
-use tollgate_core::{
-    ConfigError, Cx, Filter, Flow, Setup, Stream, Timestamp, Usage, UsageSource, handoff, header, metric,
-};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Setup, Stream, Timestamp, Usage, UsageSource, handoff, metric};
 use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts, UsageMeter};
 
 use crate::config::Policy;
@@ -77,7 +75,7 @@ impl Stream for Observation {
     fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
         self.started = Some(cx.now);
         let headers = headers.all();
-        let path = header::first(&headers, ":path").unwrap_or_default();
+        let path = headers.first(":path").unwrap_or_default();
         self.api = Api::of(path);
         self.model = match self.api {
             Api::Other => Model::Unknown,

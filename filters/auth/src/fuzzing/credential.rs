@@ -1,5 +1,7 @@
 //! The path and the headers of a call: one credential comes out, whole, or none.
 
+use std::borrow::Cow;
+
 use super::{Promise, hold};
 use crate::credential::{HEADERS, MAX_LEN, take, without};
 use crate::denial::Denial;
@@ -12,14 +14,14 @@ pub fn credential(bytes: &[u8]) -> Promise {
     for may_be_in_query in [false, true] {
         taken_alike(&headers, path, may_be_in_query)?;
     }
-    let taken = take(&headers, path, false);
-    hold((taken == Err(Denial::InQuery)) == is_in_query(path), || format!("{taken:?} for this query"))?;
+    let plain = taken(&headers, path, false);
+    hold((plain == Err(Denial::InQuery)) == is_in_query(path), || format!("{plain:?} for this query"))?;
     hold(without(path).is_some() == is_in_query(path), || "what is found is taken out".into())?;
     let rest = without(path).unwrap_or_else(|| path.to_vec());
     hold(!is_in_query(&rest), || "a credential goes on in the path".into())?;
     // Where the rest of the path is a credential's business no more, the headers say it all.
-    let of_headers = take(&headers, &rest, true);
-    hold(of_headers == take(&headers, &rest, false), || "a query without credentials matters".into())?;
+    let of_headers = taken(&headers, &rest, true);
+    hold(of_headers == taken(&headers, &rest, false), || "a query without credentials matters".into())?;
     let Ok(credential) = of_headers else { return Ok(()) };
     for (name, value) in headers.iter().filter(|(name, _)| HEADERS.contains(&name.as_str())) {
         let value = value.trim_ascii();
@@ -31,17 +33,22 @@ pub fn credential(bytes: &[u8]) -> Promise {
 
 /// What is taken is one visible text, whatever stands beside it and in whatever order.
 fn taken_alike(headers: &[(String, Vec<u8>)], path: &[u8], may_be_in_query: bool) -> Promise {
-    let taken = take(headers, path, may_be_in_query);
+    let found = taken(headers, path, may_be_in_query);
     let ours: Vec<_> = headers.iter().filter(|(name, _)| HEADERS.contains(&name.as_str())).cloned().collect();
-    hold(take(&ours, path, may_be_in_query) == taken, || "other headers matter".into())?;
+    hold(taken(&ours, path, may_be_in_query) == found, || "other headers matter".into())?;
     let backwards: Vec<_> = headers.iter().rev().cloned().collect();
-    let is_alike = taken.is_err() || take(&backwards, path, may_be_in_query) == taken;
+    let is_alike = found.is_err() || taken(&backwards, path, may_be_in_query) == found;
     hold(is_alike, || "the order of headers matters".into())?;
-    let Ok(credential) = taken else { return Ok(()) };
+    let Ok(credential) = found else { return Ok(()) };
     let is_visible = credential.bytes().all(|byte| byte.is_ascii_graphic());
     hold((1..=MAX_LEN).contains(&credential.len()) && is_visible, || "no credential, but taken".into())?;
     let again = [("x-api-key".to_owned(), credential.as_bytes().to_vec())];
-    hold(take(&again, b"/", false) == Ok(credential), || "what was taken is not taken again".into())
+    hold(taken(&again, b"/", false) == Ok(credential), || "what was taken is not taken again".into())
+}
+
+/// What `take` says of these headers.
+fn taken(headers: &[(String, Vec<u8>)], path: &[u8], may_be_in_query: bool) -> Result<String, Denial> {
+    take(&headers.iter().map(|(name, value)| (name, value)).collect(), path, may_be_in_query).map(Cow::into_owned)
 }
 
 fn header(line: &[u8]) -> Option<(String, Vec<u8>)> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_core::{Answer, header};
+use tollgate_core::{Answer, HeaderList, header};
 
 /// Longest tag that is kept.
 const MOST_TAG: usize = 256;
@@ -68,14 +68,14 @@ pub(super) fn read(answer: &Answer<'_>, most: usize) -> Result<Fetched, Trouble>
         Some(304) => None,
         Some(status) => return Err(Trouble::status(status)),
     };
-    let etag = header::first(headers, "etag").and_then(|tag| str::from_utf8(tag).ok());
+    let etag = headers.first("etag").and_then(|tag| str::from_utf8(tag).ok());
     let is_tag = |tag: &&str| tag.len() <= MOST_TAG && tag.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     Ok(Fetched { document, etag: etag.filter(is_tag).map(str::to_owned), max_age: max_age(headers) })
 }
 
 /// `max-age` of `cache-control` (RFC 9111 §5.2.2.1).
-fn max_age(headers: &[(String, Vec<u8>)]) -> Option<Duration> {
-    let directives = header::values(headers, "cache-control").flat_map(|value| value.split(|byte| *byte == b','));
+fn max_age(headers: &HeaderList) -> Option<Duration> {
+    let directives = headers.values("cache-control").flat_map(|value| value.split(|byte| *byte == b','));
     let mut ages = directives.filter_map(|directive| {
         let (name, seconds) = str::from_utf8(directive).ok()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("max-age").then(|| seconds.trim().trim_matches('"').parse().ok())?

@@ -1,5 +1,5 @@
-use tollgate_core::metric;
 use tollgate_core::ports::{Expect, SharedStore as _};
+use tollgate_core::{HeaderList, metric};
 use tollgate_fakehost::{FakeBody, Proxy};
 
 use super::*;
@@ -47,8 +47,8 @@ fn tick(proxy: &mut Proxy, worker: &Remote<String>) -> Change {
 }
 
 fn answer(proxy: &mut Proxy, worker: &Remote<String>, headers: &[(&str, &str)], body: &str) -> Change {
-    let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect();
-    let status = tollgate_core::header::first(&headers, ":status").and_then(|s| str::from_utf8(s).ok()?.parse().ok());
+    let headers: HeaderList = headers.iter().copied().collect();
+    let status = headers.first(":status").and_then(|status| str::from_utf8(status).ok()?.parse().ok());
     let (body, id) = (FakeBody(body.into()), proxy.callouts.newest().unwrap());
     let mut change = Change::default();
     proxy.background(|cx| change = worker.answer(cx, id, &Answer { status, headers, body: &body }));
@@ -257,7 +257,7 @@ fn a_worker_that_died_with_the_lease_is_overtaken_and_its_late_answer_ignored() 
     ok(&mut proxy, &alive, "new");
     let mut late = Change::default();
     let body = FakeBody(b"old".to_vec());
-    let answer = Answer { status: Some(200), headers: Vec::new(), body: &body };
+    let answer = Answer { status: Some(200), headers: HeaderList::default(), body: &body };
     proxy.background(|cx| late = dead.answer(cx, CalloutId(0), &answer));
     assert_eq!((text(&dead), text(&alive)), (Some("new".into()), Some("new".into())));
 }

@@ -93,7 +93,8 @@ fn answer_of(output: &str, total: &str) -> Vec<u8> {
 }
 
 fn header_of(reply: &Reply, name: &str) -> Option<String> {
-    header::first(&reply.headers, name).map(|value| String::from_utf8_lossy(value).into_owned())
+    let (_, value) = reply.headers.iter().find(|(found, _)| found == name)?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 fn event(json: &str) -> String {

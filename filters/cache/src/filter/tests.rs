@@ -7,7 +7,7 @@ mod wishes;
 use std::rc::Rc;
 
 use tollgate_core::handoff::set_identity;
-use tollgate_core::{Flow, Identity, Reply, Timestamp, handoff, header, metric};
+use tollgate_core::{Flow, Identity, Reply, Timestamp, handoff, metric};
 use tollgate_fakehost::{Call, Proxy};
 
 use super::{CachePolicy, CacheStream};
@@ -88,7 +88,8 @@ fn head(path: &str) -> Vec<(&str, &str)> {
 }
 
 fn reply_header(reply: &Reply, name: &str) -> Option<String> {
-    header::first(&reply.headers, name).map(|value| String::from_utf8(value.to_vec()).unwrap())
+    let (_, value) = reply.headers.iter().find(|(found, _)| found == name)?;
+    Some(String::from_utf8(value.clone()).unwrap())
 }
 
 fn left(call: &Call<CacheStream>) -> Option<&str> {

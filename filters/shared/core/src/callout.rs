@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::header::HeaderList;
 use crate::ports::Body;
 
 /// A request of the filter's own, without a body.
@@ -32,7 +33,7 @@ pub struct Answer<'a> {
     /// The status; `None` if no head came at all.
     pub status: Option<u16>,
     /// The head.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: HeaderList,
     /// The whole body, read only when asked for.
     pub body: &'a dyn Body,
 }

@@ -25,6 +25,7 @@ pub use counter::Counter;
 pub use duration::HumanDuration;
 pub use filter::{Background, Cx, Filter, Flow, Reply, Setup, Stream};
 pub use handoff::Identity;
+pub use header::HeaderList;
 pub use refusal::Refusal;
 pub use timestamp::Timestamp;
 pub use usage::{Usage, UsageSource};

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use crate::header::HeaderList;
+
 /// A header map of the phase at hand. Names are lower case; values are bytes, since clients send what they like.
 pub trait Headers {
-    /// Every header in order, pseudo headers (`:path`) and repeated ones included. Read once, then keep: a call costs
-    /// a copy of the whole map.
-    fn all(&self) -> Vec<(String, Vec<u8>)>;
+    /// Every header. Read once, then keep: a call costs a copy of the whole map.
+    fn all(&self) -> HeaderList;
     /// Replaces all values of a header by this one.
     fn set(&mut self, name: &str, value: &[u8]);
     /// Removes every value of a header.

@@ -19,6 +19,7 @@ pub use signatures::{FakeSignatures, Verify};
 
 use std::rc::Rc;
 
+use tollgate_core::ports::Headers as _;
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Filter, Setup, Timestamp};
 
 /// What all calls of a test share.
@@ -64,7 +65,7 @@ impl Proxy {
         let headers = FakeHeaders::new(headers);
         let status = headers.get(":status").and_then(|code| code.parse().ok());
         let body = FakeBody(body.into());
-        let answer = Answer { status, headers: headers.0, body: &body };
+        let answer = Answer { status, headers: headers.all(), body: &body };
         self.background(|cx| filter.on_answer(cx, callout, &answer))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tollgate_core::HeaderList;
 use tollgate_core::metric::stat_name;
 use tollgate_core::ports::{
     Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Log, Meter, SharedStore, Versioned,
@@ -27,8 +28,8 @@ impl FakeHeaders {
 }
 
 impl Headers for FakeHeaders {
-    fn all(&self) -> Vec<(String, Vec<u8>)> {
-        self.0.clone()
+    fn all(&self) -> HeaderList {
+        self.0.iter().map(|(name, value)| (name, value)).collect()
     }
 
     fn set(&mut self, name: &str, value: &[u8]) {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType, MetricType};
+use tollgate_core::HeaderList;
 use tollgate_core::metric::stat_name;
 use tollgate_core::ports::{
     Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned,
@@ -16,8 +17,8 @@ use crate::{abi, wire};
 pub(crate) struct HostHeaders(pub(crate) MapType);
 
 impl Headers for HostHeaders {
-    fn all(&self) -> Vec<(String, Vec<u8>)> {
-        abi::header_pairs(self.0).map(|bytes| wire::decode_pairs(&bytes)).unwrap_or_default()
+    fn all(&self) -> HeaderList {
+        abi::header_pairs(self.0).map(wire::decode_pairs).unwrap_or_default()
     }
 
     fn set(&mut self, name: &str, value: &[u8]) {

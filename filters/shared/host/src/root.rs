@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 use tollgate_core::metric::BUILD_INFO;
 use tollgate_core::ports::{Headers as _, Meter};
-use tollgate_core::{Answer, Background, CalloutId, Filter, Setup, Timestamp, header};
+use tollgate_core::{Answer, Background, CalloutId, Filter, HeaderList, Setup, Timestamp};
 
 use crate::abi;
 use crate::background::{HostCallouts, HostLog};
@@ -54,8 +54,9 @@ impl<F: Filter> Root<F> {
 
 impl<F: Filter> Context for Root<F> {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
-        let headers = if headers == 0 { Vec::new() } else { HostHeaders(MapType::HttpCallResponseHeaders).all() };
-        let status = header::first(&headers, ":status").and_then(|code| str::from_utf8(code).ok()?.parse().ok());
+        let headers =
+            if headers == 0 { HeaderList::default() } else { HostHeaders(MapType::HttpCallResponseHeaders).all() };
+        let status = headers.first(":status").and_then(|code| str::from_utf8(code).ok()?.parse().ok());
         let body = HostBody { buffer: BufferType::HttpCallResponseBody, len: body };
         let answer = Answer { status, headers, body: &body };
         self.background(|filter, cx| filter.on_answer(cx, CalloutId(token), &answer));

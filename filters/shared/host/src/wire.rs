@@ -1,24 +1,29 @@
 //! Header maps as the ABI writes them: a count, the sizes of all names and values, then the bytes, each closed by NUL.
 //! All numbers are little-endian u32 (proxy-wasm ABI 0.2.1, "serialized map").
 
-/// Reads a header map. Reading stops where the bytes end too early; names that are not UTF-8 are mended.
-pub(crate) fn decode_pairs(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut pairs = Vec::new();
-    let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return pairs };
-    let sizes_len = (u32::from_le_bytes(*count) as usize).saturating_mul(8);
-    let Some((sizes, mut text)) = rest.split_at_checked(sizes_len) else { return pairs };
-    let mut take = |size: &[u8; 4]| -> Option<Vec<u8>> {
-        let (field, after) = text.split_at_checked(u32::from_le_bytes(*size) as usize)?;
-        text = after.strip_prefix(&[0])?;
-        Some(field.to_vec())
-    };
-    for size in sizes.chunks_exact(8) {
-        let Some((name_size, value_size)) = size.split_first_chunk::<4>() else { return pairs };
-        let Some(value_size) = value_size.first_chunk::<4>() else { return pairs };
-        let (Some(name), Some(value)) = (take(name_size), take(value_size)) else { return pairs };
-        pairs.push((String::from_utf8_lossy(&name).into_owned(), value));
+use tollgate_core::header::{Field, HeaderList};
+
+/// Reads a header map. Reading stops where the bytes end too early.
+pub(crate) fn decode_pairs(bytes: Vec<u8>) -> HeaderList {
+    let mut fields = Vec::new();
+    let size_at = |at: usize| bytes.get(at..)?.first_chunk().map(|size| u32::from_le_bytes(*size) as usize);
+    let count = size_at(0).unwrap_or_default();
+    let sizes_end = 4_usize.saturating_add(count.saturating_mul(8));
+    if bytes.len() >= sizes_end {
+        fields.reserve(count);
+        let mut at = sizes_end;
+        let mut take = |size: Option<usize>| {
+            let end = at.checked_add(size?).filter(|end| bytes.get(*end) == Some(&0))?;
+            let field = at..end;
+            at = end + 1;
+            Some(field)
+        };
+        for sizes in (4..sizes_end).step_by(8) {
+            let (Some(name), Some(value)) = (take(size_at(sizes)), take(size_at(sizes + 4))) else { break };
+            fields.push(Field { name, value });
+        }
     }
-    pairs
+    HeaderList::new(bytes, fields)
 }
 
 /// Writes a header map. Sizes beyond u32 do not exist in a 32-bit module.
@@ -53,18 +58,22 @@ mod tests {
         prop::collection::vec(("[a-z:-]{0,12}", prop::collection::vec(any::<u8>(), 0..40)), 0..8)
     }
 
+    fn read(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
+        decode_pairs(bytes).iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(pairs in header_maps()) {
-            prop_assert_eq!(decode_pairs(&encode_pairs(&pairs)), pairs);
+            prop_assert_eq!(read(encode_pairs(&pairs)), pairs);
         }
 
         #[test]
         fn cut_or_odd_bytes_end_the_list_quietly(pairs in header_maps(), cut: prop::sample::Index, odd: Vec<u8>) {
             let bytes = encode_pairs(&pairs);
-            let read = decode_pairs(&bytes[..cut.index(bytes.len())]);
-            prop_assert_eq!(&read[..], &pairs[..read.len()]);
-            let _ = decode_pairs(&odd);
+            let found = read(bytes[..cut.index(bytes.len())].to_vec());
+            prop_assert_eq!(&found[..], &pairs[..found.len()]);
+            let _ = read(odd);
         }
     }
 

@@ -14,7 +14,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use tollgate_core::{Usage, header};
+use tollgate_core::{HeaderList, Usage, header};
 
 use crate::api::Api;
 use crate::scan::Scanner;
@@ -32,8 +32,8 @@ pub enum Framing {
 
 impl Framing {
     /// Reads the head of an answer. `None` also if the body is encoded, in spite of what was asked.
-    pub fn of_head(headers: &[(String, Vec<u8>)]) -> Option<Self> {
-        if header::is_encoded(headers) { None } else { Self::of(header::first(headers, "content-type")) }
+    pub fn of_head(headers: &HeaderList) -> Option<Self> {
+        if header::is_encoded(headers) { None } else { Self::of(headers.first("content-type")) }
     }
 
     /// Reads the `content-type` header; parameters are ignored. `None`: a framing that tells no usage.

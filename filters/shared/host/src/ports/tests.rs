@@ -43,11 +43,15 @@ fn the_store_in_memory_obeys_the_same_law() {
 fn header_bytes_that_are_no_text_come_through() {
     abi::with(|abi| abi.maps.insert(0, vec![("x-odd".into(), vec![0xff, 0xfe]), ("x-odd".into(), vec![])]));
     let mut headers = HostHeaders(MapType::HttpRequestHeaders);
-    assert_eq!(headers.all(), [("x-odd".into(), vec![0xff, 0xfe]), ("x-odd".into(), vec![])]);
+    assert_eq!(headers.all().iter().collect::<Vec<_>>(), [("x-odd", &[0xff, 0xfe][..]), ("x-odd", &[])]);
     headers.set("x-odd", b"\xfd\r\n");
-    assert_eq!(headers.all(), [("x-odd".into(), vec![0xfd])], "one value, and no line break of the caller's");
+    assert_eq!(
+        headers.all().values("x-odd").collect::<Vec<_>>(),
+        [[0xfd]],
+        "one value, and no line break of the caller's"
+    );
     headers.remove("x-odd");
-    assert_eq!(headers.all(), []);
+    assert!(headers.all().is_empty());
 }
 
 #[test]
@@ -55,7 +59,7 @@ fn a_header_map_of_another_phase_is_empty() {
     let mut headers = HostHeaders(MapType::HttpResponseHeaders);
     headers.set("a", b"b");
     headers.remove("a");
-    assert_eq!(headers.all(), []);
+    assert!(headers.all().is_empty());
 }
 
 #[test]
@@ -140,7 +144,7 @@ fn an_unknown_status_of_any_hostcall_is_a_missing_value() {
     let mut headers = HostHeaders(MapType::HttpRequestHeaders);
     headers.set("a", b"b");
     headers.remove("a");
-    assert_eq!(headers.all(), []);
+    assert!(headers.all().is_empty());
     let mut body = HostBody { buffer: BufferType::HttpRequestBody, len: 4 };
     assert!(body.read().is_empty() && !body.replace(b"x"));
     HostHandoff.set("name", b"value");
