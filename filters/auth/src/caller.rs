@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_core::Identity;
+use tollgate_core::ports::Handoff;
+use tollgate_core::{Identity, handoff};
 
 use crate::grant::Grant;
 
@@ -13,13 +14,24 @@ pub struct Caller {
     pub identity: Identity,
     /// What it may use.
     pub grant: Grant,
-    /// What the operator wrote down beside an API key; handed on as it is.
-    pub metadata: BTreeMap<String, String>,
+    /// Names and values of what each of its calls leaves, written once for all of them.
+    left: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Caller {
-    /// A caller without limits.
-    pub const fn unlimited(identity: Identity) -> Self {
-        Self { identity, grant: Grant { endpoints: None, models: None }, metadata: BTreeMap::new() }
+    /// A caller, and what the operator wrote down beside its API key.
+    pub fn new(identity: Identity, grant: Grant, metadata: &BTreeMap<String, String>) -> Self {
+        let mut left = vec![(handoff::IDENTITY, handoff::json(&identity))];
+        if !metadata.is_empty() {
+            left.push((handoff::METADATA, handoff::json(metadata)));
+        }
+        Self { identity, grant, left }
+    }
+
+    /// Leaves identity and metadata for the filters behind and for access logs.
+    pub fn hand_off(&self, handoff: &mut dyn Handoff) {
+        for (name, value) in &self.left {
+            handoff.set(name, value);
+        }
     }
 }

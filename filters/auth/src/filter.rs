@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_core::ports::{Body, Hash, Headers, Signatures};
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
-use tollgate_core::{Counter, handoff, metric};
+use tollgate_core::{Counter, metric};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::api_key::KeyDigest;
@@ -69,8 +69,13 @@ impl From<Denial> for Unknown {
 
 impl AuthFilter {
     /// A known digest is proof, so keys come first and may look like anything; the form of the rest says whether it was
-    /// meant as a token. `asked` is when the call came.
+    /// meant as a token. What is remembered was no key, and need not be looked for among them again. `asked` is when the
+    /// call came.
     fn identify(&self, credential: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Unknown> {
+        let is_token = !self.policy.tokens.is_empty() && looks_like_token(credential);
+        if is_token && let Some(verdict) = self.recall(credential, cx) {
+            return Ok((verdict?.judge(cx.now)?, Proof::Jwt));
+        }
         let digest = KeyDigest::of(credential);
         let remote = self.policy.remote_keys.as_ref();
         let fetched = remote.and_then(Remote::get);
@@ -78,8 +83,8 @@ impl AuthFilter {
         if let Some(key) = self.policy.api_keys.find(&digest).or_else(of_server) {
             return Ok((key.judge(cx.now)?, Proof::ApiKey));
         }
-        if !self.policy.tokens.is_empty() && looks_like_token(credential) {
-            let verified = self.read_token(credential, digest, asked, cx)?;
+        if is_token {
+            let verified = self.read_token(credential, asked, cx)?;
             return Ok((verified.judge(cx.now)?, Proof::Jwt));
         }
         match remote.filter(|_| fetched.is_none()) {
@@ -88,18 +93,15 @@ impl AuthFilter {
         }
     }
 
-    fn read_token(
-        &self,
-        token: &str,
-        digest: KeyDigest,
-        asked: Timestamp,
-        cx: &mut Cx<'_>,
-    ) -> Result<Verified, Unknown> {
-        let known = self.memory.borrow_mut().recall(&digest, cx.now);
-        if let Some(verdict) = known {
-            self.counters.remembered.increment(cx.meter);
-            return Ok(verdict?);
-        }
+    fn recall(&self, token: &str, cx: &mut Cx<'_>) -> Option<Result<Verified, Denial>> {
+        let mut memory = self.memory.borrow_mut();
+        let digest = memory.digest(token);
+        let verdict = memory.recall(digest, cx.now)?;
+        self.counters.remembered.increment(cx.meter);
+        Some(verdict)
+    }
+
+    fn read_token(&self, token: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<Verified, Unknown> {
         let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
         let (verdict, keys) = match self.policy.tokens.read(token, &witness) {
             Ok(verified) => (Ok(verified), None),
@@ -112,7 +114,9 @@ impl AuthFilter {
         if keys.is_some_and(|keys| keys.look(asked, cx.now) == Look::Wait) {
             return Err(Unknown::Waits);
         }
-        self.memory.borrow_mut().learn(digest, &verdict, cx.now);
+        let mut memory = self.memory.borrow_mut();
+        let digest = memory.digest(token);
+        memory.learn(digest, &verdict, cx.now);
         Ok(verdict?)
     }
 
@@ -169,7 +173,8 @@ impl Filter for AuthFilter {
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
         let policy = Policy::from_json(setup.config, setup.env)?;
         policy.remotes().for_each(|keys| keys.load(setup.store));
-        Ok(Self { policy, memory: RefCell::default(), counters: Counters::default() })
+        let memory = RefCell::new(Memory::new(setup.random));
+        Ok(Self { policy, memory, counters: Counters::default() })
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
@@ -236,10 +241,7 @@ impl AuthStream {
             }
             Permit::Given => self.filter.allow(cx, proof),
         }
-        handoff::set_identity(cx.handoff, &caller.identity);
-        if !caller.metadata.is_empty() {
-            handoff::set_metadata(cx.handoff, &caller.metadata);
-        }
+        caller.hand_off(cx.handoff);
         outgoing::rewrite(&all, path, &policy.identity_headers, Some(&caller.identity), headers);
         Flow::Continue
     }

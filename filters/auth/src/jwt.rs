@@ -28,7 +28,7 @@ use tollgate_llm::Api;
 
 use crate::caller::Caller;
 use crate::denial::Denial;
-use crate::grant::ModelPattern;
+use crate::grant::{Grant, ModelPattern};
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
 use crate::remote::Remote;
 pub use algorithm::{Algorithm, Kind};
@@ -159,18 +159,18 @@ impl Issuer {
     }
 
     fn caller(&self, claims: &Claims) -> Result<Caller, Denial> {
-        let mut caller = Caller::unlimited(self.identify(claims)?);
+        let mut grant = Grant::default();
         if let Some(claim) = &self.models_claim {
             // Without the claim the token would be without limits, which its maker cannot have meant.
             let models = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
             let models: Option<Vec<_>> = models.into_iter().map(ModelPattern::parse).collect();
-            caller.grant.models = Some(models.ok_or(Denial::TokenMalformed)?);
+            grant.models = Some(models.ok_or(Denial::TokenMalformed)?);
         }
         if let Some(claim) = &self.endpoints_claim {
             let words = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
-            caller.grant.endpoints = Some(words.into_iter().filter_map(Api::parse).collect());
+            grant.endpoints = Some(words.into_iter().filter_map(Api::parse).collect());
         }
-        Ok(caller)
+        Ok(Caller::new(self.identify(claims)?, grant, &BTreeMap::new()))
     }
 
     /// The tenant comes from its claim; the credential's id is `jwt:<sub>`, or `jwt:<iss>` for a token without `sub`.

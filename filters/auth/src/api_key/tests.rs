@@ -1,13 +1,14 @@
 use tollgate_core::Identity;
 
 use super::*;
+use crate::grant::Grant;
 
 /// SHA-256("abc"), FIPS 180-2 appendix B.1.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 fn key(digest: KeyDigest, id: &str, validity: Validity) -> ApiKey {
     let identity = Identity { tenant: "acme".into(), credential_id: id.into(), tier: None };
-    ApiKey::new(digest, validity, Caller::unlimited(identity))
+    ApiKey::new(digest, validity, Caller::new(identity, Grant::default(), &BTreeMap::new()))
 }
 
 fn keys(list: &[(KeyDigest, &str)]) -> ApiKeys {

@@ -61,7 +61,7 @@ fn of_parts(parts: Vec<Part<Vec<ApiKeySpec>>>) -> Result<ApiKeys, ConfigError> {
                 return Err(ConfigError::at(format!("{path}.sha256"), problem));
             }
             let identity = Identity { tenant: spec.tenant, credential_id: spec.id, tier: spec.tier };
-            keys.insert(ApiKey::new(digest, validity, Caller { identity, grant, metadata: spec.metadata }));
+            keys.insert(ApiKey::new(digest, validity, Caller::new(identity, grant, &spec.metadata)));
         }
     }
     Ok(keys)

@@ -5,7 +5,7 @@ mod permission;
 use serde_json::json;
 use tollgate_fakehost::{Call, FakeHeaders, Proxy};
 
-use tollgate_core::Identity;
+use tollgate_core::{Identity, handoff};
 
 use super::*;
 use crate::testkit::*;

@@ -27,8 +27,23 @@ fn read(changes: serde_json::Value) -> Result<Verified, Denial> {
     verifier().read(&token, &FakeSignatures::default()).map_err(Denial::from)
 }
 
-fn digest(number: usize) -> KeyDigest {
-    KeyDigest::of(&number.to_string())
+fn memory() -> Memory {
+    Memory::new([7; 16])
+}
+
+fn digest(number: usize) -> TokenDigest {
+    memory().digest(&number.to_string())
+}
+
+/// SipHash-2-4 with 128 bits of the bytes 0 to 14 under the key 0 to 15: `vectors_sip128` of its reference implementation.
+#[test]
+fn a_digest_is_siphash_and_differs_by_token_and_by_key() {
+    let key = std::array::from_fn(|at| u8::try_from(at).unwrap());
+    let text: String = (0..15).map(char::from).collect();
+    let expected = [0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11, 0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9];
+    assert_eq!(Memory::new(key).digest(&text), TokenDigest(u128::from_le_bytes(expected)));
+    assert_ne!(Memory::new(key).digest("a"), Memory::new(key).digest("b"));
+    assert_ne!(Memory::new(key).digest("a"), memory().digest("a"));
 }
 
 proptest! {
@@ -38,9 +53,9 @@ proptest! {
         exp in NOW - 100..NOW + 100, nbf in NOW - 100..NOW + 100, clock in prop::collection::vec(NOW - 200..NOW + 200, 1..12)
     ) {
         let fresh = read(json!({"exp": exp, "nbf": nbf, "iat": null}));
-        let mut memory = Memory::default();
+        let mut memory = memory();
         for now in clock.into_iter().map(Timestamp::from_secs) {
-            let known = memory.recall(&digest(0), now).unwrap_or_else(|| fresh.clone());
+            let known = memory.recall(digest(0), now).unwrap_or_else(|| fresh.clone());
             memory.learn(digest(0), &known, now);
             prop_assert_eq!(known.unwrap().judge(now), fresh.clone().unwrap().judge(now));
         }
@@ -49,44 +64,44 @@ proptest! {
 
 #[test]
 fn verified_tokens_are_bounded_and_the_least_used_leaves_first() {
-    let (mut memory, verdict) = (Memory::default(), read(json!({})));
+    let (mut memory, verdict) = (memory(), read(json!({})));
     for number in 0..MAX_VERIFIED {
         memory.learn(digest(number), &verdict, now());
     }
-    assert!(memory.recall(&digest(0), now()).is_some(), "used, so it stays");
+    assert!(memory.recall(digest(0), now()).is_some(), "used, so it stays");
     memory.learn(digest(MAX_VERIFIED), &verdict, now());
-    assert!(memory.recall(&digest(0), now()).is_some());
-    assert!(memory.recall(&digest(1), now()).is_none());
+    assert!(memory.recall(digest(0), now()).is_some());
+    assert!(memory.recall(digest(1), now()).is_none());
 }
 
 #[test]
 fn a_forged_token_is_remembered_for_ten_seconds_whatever_the_clock_does() {
     let forged = Err(Denial::SignatureInvalid);
     for (later, known) in [(0, true), (9, true), (10, false), (3_600, false), (-1, false)] {
-        let mut memory = Memory::default();
+        let mut memory = memory();
         memory.learn(digest(0), &forged, now());
         let then = Timestamp::from_secs(NOW.checked_add_signed(later).unwrap());
-        assert_eq!(memory.recall(&digest(0), then).is_some(), known, "{later}");
+        assert_eq!(memory.recall(digest(0), then).is_some(), known, "{later}");
     }
 }
 
 #[test]
 fn forged_tokens_are_bounded_and_push_no_good_one_out() {
-    let mut memory = Memory::default();
+    let mut memory = memory();
     memory.learn(digest(0), &read(json!({})), now());
     for number in 1..=MAX_VERIFIED + 1 {
         memory.learn(digest(number), &Err(Denial::SignatureInvalid), now());
     }
-    assert!(memory.recall(&digest(0), now()).unwrap().is_ok());
+    assert!(memory.recall(digest(0), now()).unwrap().is_ok());
     assert_eq!(memory.forged.len(), MAX_FORGED);
 }
 
 #[test]
 fn refusals_that_cost_nothing_are_not_remembered() {
-    let mut memory = Memory::default();
+    let mut memory = memory();
     for denial in Denial::ALL.iter().filter(|denial| **denial != Denial::SignatureInvalid) {
         memory.learn(digest(0), &Err(*denial), now());
-        assert!(memory.recall(&digest(0), now()).is_none(), "{denial:?}");
+        assert!(memory.recall(digest(0), now()).is_none(), "{denial:?}");
     }
 }
 
@@ -94,10 +109,10 @@ fn refusals_that_cost_nothing_are_not_remembered() {
 #[test]
 fn a_signed_token_that_says_too_little_is_remembered() {
     for changes in [json!({"exp": null}), json!({"exp": "x"}), json!({"aud": "x"}), json!({"tenant": null})] {
-        let mut memory = Memory::default();
+        let mut memory = memory();
         let verdict = read(changes.clone());
         memory.learn(digest(0), &verdict, now());
-        let known = memory.recall(&digest(0), now()).unwrap().unwrap();
+        let known = memory.recall(digest(0), now()).unwrap().unwrap();
         assert_eq!(known.judge(now()), verdict.unwrap().judge(now()), "{changes}");
         assert!(known.judge(now()).is_err(), "{changes}");
     }

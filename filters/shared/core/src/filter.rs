@@ -60,6 +60,8 @@ pub struct Setup<'a> {
     pub config: &'a [u8],
     /// Environment variables of the VM.
     pub env: &'a dyn Environment,
+    /// Drawn for this configuration alone: nobody can guess it.
+    pub random: [u8; 16],
     /// Process-wide store: what the workers of an earlier configuration left stands in it.
     pub store: &'a dyn SharedStore,
     /// Metrics.

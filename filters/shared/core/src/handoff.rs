@@ -3,8 +3,6 @@
 //! Between modules a hand-off is Envoy filter state under `wasm.<name>`; access logs read it as
 //! `%FILTER_STATE(wasm.<name>:PLAIN)%`. Values are JSON or one word, so a log line shows them as they are.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Handoff;
@@ -65,18 +63,14 @@ pub fn identity(handoff: &dyn Handoff) -> Option<Identity> {
     serde_json::from_slice(&handoff.get(IDENTITY)?).ok()
 }
 
-/// Leaves the identity.
-pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
-    if let Ok(json) = serde_json::to_vec(identity) {
-        handoff.set(IDENTITY, &json);
-    }
+/// A value as it is left. Nothing that is left here can fail to be written.
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// Leaves a key's metadata.
-pub fn set_metadata(handoff: &mut dyn Handoff, metadata: &BTreeMap<String, String>) {
-    if let Ok(json) = serde_json::to_vec(metadata) {
-        handoff.set(METADATA, &json);
-    }
+/// Leaves the identity.
+pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
+    handoff.set(IDENTITY, &json(identity));
 }
 
 /// Reads the usage record.

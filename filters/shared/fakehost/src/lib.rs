@@ -44,8 +44,13 @@ pub struct Proxy {
 impl Proxy {
     /// Configures a filter as `on_configure` would.
     pub fn configure<F: Filter>(&mut self, config: &str) -> Result<Rc<F>, ConfigError> {
-        let mut setup =
-            Setup { config: config.as_bytes(), env: &self.env, store: &self.store, meter: &mut self.meter };
+        let mut setup = Setup {
+            config: config.as_bytes(),
+            env: &self.env,
+            random: [7; 16],
+            store: &self.store,
+            meter: &mut self.meter,
+        };
         F::configure(&mut setup).map(Rc::new)
     }
 

@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 use tollgate_core::metric::BUILD_INFO;
 use tollgate_core::ports::{Headers as _, Meter};
-use tollgate_core::{Answer, Background, CalloutId, Filter, HeaderList, Setup, Timestamp};
+use tollgate_core::{Answer, Background, CalloutId, ConfigError, Filter, HeaderList, Setup, Timestamp};
 
 use crate::abi;
 use crate::background::{HostCallouts, HostLog};
@@ -68,8 +68,16 @@ impl<F: Filter> RootContext for Root<F> {
         // Without a plugin configuration there is no buffer: the filter says whether empty is enough.
         let config = abi::buffer(BufferType::PluginConfiguration, 0, size).unwrap_or_default();
         let mut meter = HostMeter;
-        let mut setup = Setup { config: &config, env: &HostEnvironment, store: &HostStore, meter: &mut meter };
-        match F::configure(&mut setup) {
+        let configured = random().and_then(|random| {
+            F::configure(&mut Setup {
+                config: &config,
+                env: &HostEnvironment,
+                random,
+                store: &HostStore,
+                meter: &mut meter,
+            })
+        });
+        match configured {
             Ok(filter) => {
                 meter.set(BUILD_INFO, &[("filter", F::NAME), ("version", VERSION)], 1);
                 self.room.keep_pace(Some(&filter));
@@ -95,6 +103,15 @@ impl<F: Filter> RootContext for Root<F> {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// What nobody can guess is not made up where the proxy has none to give.
+fn random() -> Result<[u8; 16], ConfigError> {
+    let mut random = [0; 16];
+    match getrandom::fill(&mut random) {
+        Ok(()) => Ok(random),
+        Err(_) => Err(ConfigError::at("", "the proxy gives no random bytes (WASI random_get): allow it")),
     }
 }
 

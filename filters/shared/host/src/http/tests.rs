@@ -14,6 +14,7 @@ fn call(order: &str) -> Http<Puppet> {
     let mut setup = tollgate_core::Setup {
         config: order.as_bytes(),
         env: &tollgate_fakehost::FakeEnvironment::default(),
+        random: [7; 16],
         store: &HostStore,
         meter: &mut meter,
     };
