@@ -51,4 +51,4 @@ pub use denial::Denial;
 pub use filter::AuthFilter;
 
 #[cfg(target_arch = "wasm32")]
-tollgate_host::export!(AuthFilter);
+tollgate_host::export!(AuthFilter, without: b"response log");

@@ -59,6 +59,12 @@ impl<F: Filter> HttpContext for Http<F> {
 
     fn on_log(&mut self) {
         self.call.borrow_mut().log();
+    }
+}
+
+/// The one end that every call comes to, also in a module without a log phase.
+impl<F: Filter> Drop for Http<F> {
+    fn drop(&mut self) {
         self.room.leave(self.id);
     }
 }

@@ -34,14 +34,24 @@ mod waiting;
 mod wire;
 
 /// Makes a module's entry point out of a filter. Call it once in a `cdylib`, for wasm32 only.
+///
+/// `without` names phases in which the filter has nothing to say, `b"response"`, `b"log"` or both: `scripts/build-wasm` takes
+/// their callbacks out of the module, and Envoy does not enter it for them. The filter's methods for them are never called.
 #[macro_export]
 macro_rules! export {
     ($filter:ty) => {
+        $crate::export!($filter, without: b"");
+    };
+    ($filter:ty, without: $phases:literal) => {
         // An anonymous constant, so that the SDK's `_initialize` does not become part of the crate's own interface.
         const _: () = {
             $crate::__private::proxy_wasm::main! {{
                 $crate::__private::start::<$filter>();
             }}
+
+            #[used]
+            #[unsafe(link_section = "tollgate.without")]
+            static WITHOUT: [u8; $phases.len()] = *$phases;
         };
     };
 }
