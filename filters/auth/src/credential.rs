@@ -33,8 +33,7 @@ pub fn take<'h>(headers: &'h HeaderList, path: &'h [u8], may_be_in_query: bool) 
     if in_query.peek().is_some() && !may_be_in_query {
         return Err(Denial::InQuery);
     }
-    let in_headers =
-        headers.iter().filter(|(name, _)| HEADERS.contains(name)).map(|(name, value)| of_header(name, value));
+    let in_headers = headers.iter().filter(|(name, _)| is_one(name)).map(|(name, value)| of_header(name, value));
     let in_query = in_query.map(|value| match value {
         Cow::Borrowed(value) => read(value).map(|read| read.map(Cow::Borrowed)),
         Cow::Owned(value) => read(&value).map(|read| read.map(|text| Cow::Owned(text.to_owned()))),
@@ -54,8 +53,8 @@ pub fn without(path: &[u8]) -> Option<Vec<u8>> {
     query::without(path, QUERY_PARAMETERS)
 }
 
-fn of_header<'h>(name: &str, value: &'h [u8]) -> Result<Option<Cow<'h, str>>, Denial> {
-    let value = if name == AUTHORIZATION { bearer(value)? } else { value.trim_ascii() };
+fn of_header<'h>(name: &[u8], value: &'h [u8]) -> Result<Option<Cow<'h, str>>, Denial> {
+    let value = if name == AUTHORIZATION.as_bytes() { bearer(value)? } else { value.trim_ascii() };
     Ok(read(value)?.map(Cow::Borrowed))
 }
 
@@ -84,8 +83,13 @@ fn bearer(value: &[u8]) -> Result<&[u8], Denial> {
 }
 
 /// Whether a name is one of ours that no client may set: everything of the gateway's, except the documented control.
-pub fn is_forgery(name: &str) -> bool {
-    name.starts_with(header::GATEWAY_PREFIX) && name != header::GATEWAY_CACHE
+pub fn is_forgery(name: &[u8]) -> bool {
+    name.starts_with(header::GATEWAY_PREFIX.as_bytes()) && name != header::GATEWAY_CACHE.as_bytes()
+}
+
+/// Whether a header of this name may carry a credential.
+pub fn is_one(name: &[u8]) -> bool {
+    HEADERS.iter().any(|known| known.as_bytes() == name)
 }
 
 #[cfg(test)]

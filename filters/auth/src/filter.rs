@@ -18,7 +18,7 @@ use crate::credential;
 use crate::denial::Denial;
 use crate::grant::{Permit, Refused};
 use crate::jwt::{Verified, looks_like_token};
-use crate::memory::Memory;
+use crate::memory::{Memory, Place};
 use crate::outgoing;
 use crate::remote::{Change, Look, Remote, Watched};
 
@@ -73,18 +73,23 @@ impl AuthFilter {
     /// call came.
     fn identify(&self, credential: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Unknown> {
         let is_token = !self.policy.tokens.is_empty() && looks_like_token(credential);
-        if is_token && let Some(verdict) = self.recall(credential, cx) {
+        let place = self.memory.borrow().place(credential);
+        if is_token && let Some(verdict) = self.recall(place, cx) {
             return Ok((verdict?.judge(cx.now)?, Proof::Jwt));
         }
-        let digest = KeyDigest::of(credential);
+        let known = self.memory.borrow_mut().key_digest(place);
+        let digest = known.unwrap_or_else(|| KeyDigest::of(credential));
         let remote = self.policy.remote_keys.as_ref();
         let fetched = remote.and_then(Remote::get);
         let of_server = || fetched.as_ref().and_then(|keys| keys.find(&digest));
         if let Some(key) = self.policy.api_keys.find(&digest).or_else(of_server) {
+            if known.is_none() {
+                self.memory.borrow_mut().keep_key_digest(place, digest);
+            }
             return Ok((key.judge(cx.now)?, Proof::ApiKey));
         }
         if is_token {
-            let verified = self.read_token(credential, asked, cx)?;
+            let verified = self.read_token(credential, place, asked, cx)?;
             return Ok((verified.judge(cx.now)?, Proof::Jwt));
         }
         match remote.filter(|_| fetched.is_none()) {
@@ -93,15 +98,13 @@ impl AuthFilter {
         }
     }
 
-    fn recall(&self, token: &str, cx: &mut Cx<'_>) -> Option<Result<Verified, Denial>> {
-        let mut memory = self.memory.borrow_mut();
-        let digest = memory.digest(token);
-        let verdict = memory.recall(digest, cx.now)?;
+    fn recall(&self, place: Place, cx: &mut Cx<'_>) -> Option<Result<Verified, Denial>> {
+        let verdict = self.memory.borrow_mut().recall(place, cx.now)?;
         self.counters.remembered.increment(cx.meter);
         Some(verdict)
     }
 
-    fn read_token(&self, token: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<Verified, Unknown> {
+    fn read_token(&self, token: &str, place: Place, asked: Timestamp, cx: &mut Cx<'_>) -> Result<Verified, Unknown> {
         let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
         let (verdict, keys) = match self.policy.tokens.read(token, &witness) {
             Ok(verified) => (Ok(verified), None),
@@ -114,9 +117,7 @@ impl AuthFilter {
         if keys.is_some_and(|keys| keys.look(asked, cx.now) == Look::Wait) {
             return Err(Unknown::Waits);
         }
-        let mut memory = self.memory.borrow_mut();
-        let digest = memory.digest(token);
-        memory.learn(digest, &verdict, cx.now);
+        self.memory.borrow_mut().learn(place, &verdict, cx.now);
         Ok(verdict?)
     }
 
@@ -255,6 +256,10 @@ impl Stream for AuthStream {
 
     fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         self.decide(cx, headers)
+    }
+
+    fn reads_request_body(&self) -> bool {
+        self.held.is_some()
     }
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {

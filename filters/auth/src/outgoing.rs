@@ -43,10 +43,10 @@ pub fn rewrite(
     identity: Option<&Identity>,
     headers: &mut dyn Headers,
 ) {
-    let is_foreign = |name: &&str| {
-        credential::HEADERS.contains(name) || credential::is_forgery(name) || names.names().any(|ours| ours == *name)
-    };
-    all.iter().map(|(name, _)| name).filter(is_foreign).for_each(|name| headers.remove(name));
+    let is_ours = |name: &[u8]| names.names().any(|ours| ours.as_bytes() == name);
+    let is_foreign = |name: &&[u8]| credential::is_one(name) || credential::is_forgery(name) || is_ours(name);
+    let foreign = all.iter().map(|(name, _)| name).filter(is_foreign);
+    foreign.filter_map(|name| str::from_utf8(name).ok()).for_each(|name| headers.remove(name));
     if let Some(path) = credential::without(path) {
         headers.set(":path", &path);
     }

@@ -119,7 +119,9 @@ impl Stream for CacheStream {
 
     fn on_response_headers(&mut self, _: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         let head = headers.all();
-        for (name, _) in head.iter().filter(|(name, _)| name.starts_with(header::GATEWAY_PREFIX)) {
+        let is_ours = |name: &&[u8]| name.starts_with(header::GATEWAY_PREFIX.as_bytes());
+        let ours = head.iter().map(|(name, _)| name).filter(is_ours);
+        for name in ours.filter_map(|name| str::from_utf8(name).ok()) {
             // What stands there speaks for the gateway, so the provider may not write it.
             headers.remove(name);
         }

@@ -102,8 +102,12 @@ fn where_it_may_stand_in_the_url_it_counts_like_a_header() {
 
 #[test]
 fn only_the_documented_control_may_come_from_a_client() {
-    assert!(is_forgery("x-gateway-tenant") && is_forgery("x-gateway-cache-similarity") && is_forgery("x-gateway-"));
-    assert!(!is_forgery("x-gateway-cache") && !is_forgery("x-gateway") && !is_forgery("content-type"));
+    for name in [&b"x-gateway-tenant"[..], b"x-gateway-cache-similarity", b"x-gateway-"] {
+        assert!(is_forgery(name), "{name:?}");
+    }
+    for name in [&b"x-gateway-cache"[..], b"x-gateway", b"content-type"] {
+        assert!(!is_forgery(name), "{name:?}");
+    }
 }
 
 proptest! {

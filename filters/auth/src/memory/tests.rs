@@ -31,8 +31,8 @@ fn memory() -> Memory {
     Memory::new([7; 16])
 }
 
-fn digest(number: usize) -> TokenDigest {
-    memory().digest(&number.to_string())
+fn place(number: usize) -> Place {
+    memory().place(&number.to_string())
 }
 
 /// SipHash-2-4 with 128 bits of the bytes 0 to 14 under the key 0 to 15: `vectors_sip128` of its reference implementation.
@@ -41,9 +41,9 @@ fn a_digest_is_siphash_and_differs_by_token_and_by_key() {
     let key = std::array::from_fn(|at| u8::try_from(at).unwrap());
     let text: String = (0..15).map(char::from).collect();
     let expected = [0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11, 0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3, 0xd9];
-    assert_eq!(Memory::new(key).digest(&text), TokenDigest(u128::from_le_bytes(expected)));
-    assert_ne!(Memory::new(key).digest("a"), Memory::new(key).digest("b"));
-    assert_ne!(Memory::new(key).digest("a"), memory().digest("a"));
+    assert_eq!(Memory::new(key).place(&text), Place(u128::from_le_bytes(expected)));
+    assert_ne!(Memory::new(key).place("a"), Memory::new(key).place("b"));
+    assert_ne!(Memory::new(key).place("a"), memory().place("a"));
 }
 
 proptest! {
@@ -55,8 +55,8 @@ proptest! {
         let fresh = read(json!({"exp": exp, "nbf": nbf, "iat": null}));
         let mut memory = memory();
         for now in clock.into_iter().map(Timestamp::from_secs) {
-            let known = memory.recall(digest(0), now).unwrap_or_else(|| fresh.clone());
-            memory.learn(digest(0), &known, now);
+            let known = memory.recall(place(0), now).unwrap_or_else(|| fresh.clone());
+            memory.learn(place(0), &known, now);
             prop_assert_eq!(known.unwrap().judge(now), fresh.clone().unwrap().judge(now));
         }
     }
@@ -66,12 +66,12 @@ proptest! {
 fn verified_tokens_are_bounded_and_the_least_used_leaves_first() {
     let (mut memory, verdict) = (memory(), read(json!({})));
     for number in 0..MAX_VERIFIED {
-        memory.learn(digest(number), &verdict, now());
+        memory.learn(place(number), &verdict, now());
     }
-    assert!(memory.recall(digest(0), now()).is_some(), "used, so it stays");
-    memory.learn(digest(MAX_VERIFIED), &verdict, now());
-    assert!(memory.recall(digest(0), now()).is_some());
-    assert!(memory.recall(digest(1), now()).is_none());
+    assert!(memory.recall(place(0), now()).is_some(), "used, so it stays");
+    memory.learn(place(MAX_VERIFIED), &verdict, now());
+    assert!(memory.recall(place(0), now()).is_some());
+    assert!(memory.recall(place(1), now()).is_none());
 }
 
 #[test]
@@ -79,20 +79,20 @@ fn a_forged_token_is_remembered_for_ten_seconds_whatever_the_clock_does() {
     let forged = Err(Denial::SignatureInvalid);
     for (later, known) in [(0, true), (9, true), (10, false), (3_600, false), (-1, false)] {
         let mut memory = memory();
-        memory.learn(digest(0), &forged, now());
+        memory.learn(place(0), &forged, now());
         let then = Timestamp::from_secs(NOW.checked_add_signed(later).unwrap());
-        assert_eq!(memory.recall(digest(0), then).is_some(), known, "{later}");
+        assert_eq!(memory.recall(place(0), then).is_some(), known, "{later}");
     }
 }
 
 #[test]
 fn forged_tokens_are_bounded_and_push_no_good_one_out() {
     let mut memory = memory();
-    memory.learn(digest(0), &read(json!({})), now());
+    memory.learn(place(0), &read(json!({})), now());
     for number in 1..=MAX_VERIFIED + 1 {
-        memory.learn(digest(number), &Err(Denial::SignatureInvalid), now());
+        memory.learn(place(number), &Err(Denial::SignatureInvalid), now());
     }
-    assert!(memory.recall(digest(0), now()).unwrap().is_ok());
+    assert!(memory.recall(place(0), now()).unwrap().is_ok());
     assert_eq!(memory.forged.len(), MAX_FORGED);
 }
 
@@ -100,8 +100,8 @@ fn forged_tokens_are_bounded_and_push_no_good_one_out() {
 fn refusals_that_cost_nothing_are_not_remembered() {
     let mut memory = memory();
     for denial in Denial::ALL.iter().filter(|denial| **denial != Denial::SignatureInvalid) {
-        memory.learn(digest(0), &Err(*denial), now());
-        assert!(memory.recall(digest(0), now()).is_none(), "{denial:?}");
+        memory.learn(place(0), &Err(*denial), now());
+        assert!(memory.recall(place(0), now()).is_none(), "{denial:?}");
     }
 }
 
@@ -111,9 +111,22 @@ fn a_signed_token_that_says_too_little_is_remembered() {
     for changes in [json!({"exp": null}), json!({"exp": "x"}), json!({"aud": "x"}), json!({"tenant": null})] {
         let mut memory = memory();
         let verdict = read(changes.clone());
-        memory.learn(digest(0), &verdict, now());
-        let known = memory.recall(digest(0), now()).unwrap().unwrap();
+        memory.learn(place(0), &verdict, now());
+        let known = memory.recall(place(0), now()).unwrap().unwrap();
         assert_eq!(known.judge(now()), verdict.unwrap().judge(now()), "{changes}");
         assert!(known.judge(now()).is_err(), "{changes}");
     }
+}
+
+#[test]
+fn digests_of_found_keys_are_kept_and_bounded() {
+    let mut memory = memory();
+    assert!(memory.key_digest(place(0)).is_none());
+    for number in 0..=MAX_KEYS {
+        memory.keep_key_digest(place(number), KeyDigest::of(&number.to_string()));
+    }
+    assert!(memory.key_digest(place(0)).is_none(), "the least used one left");
+    assert!(memory.key_digest(place(1)) == Some(KeyDigest::of("1")));
+    memory.clear();
+    assert!(memory.key_digest(place(1)).is_some(), "a digest is right for ever");
 }

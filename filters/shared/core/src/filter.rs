@@ -100,6 +100,11 @@ pub trait Stream {
         Flow::Continue
     }
 
+    /// Whether the request's body matters any more. Asked before each piece of it, as a phase costs more than the question.
+    fn reads_request_body(&self) -> bool {
+        true
+    }
+
     /// Some of the request's body. After [`Flow::Wait`] the next phase sees all bytes held so far.
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
         let _ = (cx, body, last);

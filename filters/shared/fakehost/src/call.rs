@@ -113,6 +113,10 @@ impl<S: Stream> Call<S> {
         for (index, chunk) in chunks.iter().enumerate() {
             held.0.extend_from_slice(chunk);
             let last = index + 1 == chunks.len();
+            if !self.stream.reads_request_body() {
+                passed.append(&mut held.0);
+                continue;
+            }
             match self.phase(|stream, cx, _, _| on_body(stream, cx, &mut held, last)) {
                 Flow::Continue => passed.append(&mut held.0),
                 Flow::Wait if last => panic!("a finished body was held: the call would hang"),

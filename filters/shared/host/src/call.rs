@@ -107,6 +107,9 @@ impl<F: Filter> Call<F> {
             self.request.held = len;
             return Action::Pause;
         }
+        if side == Side::Request && self.stream.as_ref().is_some_and(|stream| !stream.reads_request_body()) {
+            return Action::Continue;
+        }
         let buffer = match side {
             Side::Request => BufferType::HttpRequestBody,
             Side::Response => BufferType::HttpResponseBody,

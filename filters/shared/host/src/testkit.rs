@@ -11,7 +11,7 @@ use tollgate_fakehost::abi;
 /// `hold`, `hold-reply` and `hold-replace` wait for the end of a body and then let go, reply, or put other bytes there;
 /// `hold-changed` puts other bytes there and waits on; `hold-first` lets go in the middle, from four bytes on.
 /// `suspend` suspends each call until a tick, then does what [`Puppet::decide`] said last, and sends a callout to the
-/// cluster `keys` at each tick. Everything else is Continue.
+/// cluster `keys` at each tick. `heads` wants no request body. Everything else is Continue.
 pub(crate) struct Puppet {
     order: String,
 }
@@ -119,6 +119,10 @@ impl Stream for PuppetStream {
             Some(b"reply") => Flow::Reply(Reply::json(401, b"{}".to_vec())),
             _ => Flow::Continue,
         }
+    }
+
+    fn reads_request_body(&self) -> bool {
+        self.order != "heads"
     }
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {

@@ -59,7 +59,8 @@ mod tests {
     }
 
     fn read(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
-        decode_pairs(bytes).iter().map(|(name, value)| (name.into(), value.into())).collect()
+        let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap_or_default();
+        decode_pairs(bytes).iter().map(|(name, value)| (text(name), value.into())).collect()
     }
 
     proptest! {

@@ -75,6 +75,15 @@ fn a_held_body_grows_until_its_end() {
 }
 
 #[test]
+fn a_body_that_does_not_matter_goes_on_unseen() {
+    let mut call = call("heads");
+    call.on_http_request_headers(0, false);
+    assert_eq!(call.on_http_request_body(shows(REQUEST, "ab"), false), Action::Continue);
+    assert_eq!(call.on_http_request_trailers(1), Action::Continue);
+    assert_eq!(Puppet::saw(), ["request:0"]);
+}
+
+#[test]
 fn trailers_end_a_body_with_all_that_is_held() {
     let mut call = call("hold-replace");
     call.on_http_request_headers(0, false);
@@ -167,7 +176,7 @@ fn a_reply_carries_its_headers_clean_and_names_its_filter() {
     let (reply, left) = abi::with(|abi| (abi.replies[0].clone(), abi.properties[REPLY.as_bytes()].clone()));
     assert_eq!(
         wire::decode_pairs(reply.headers).iter().collect::<Vec<_>>(),
-        [("content-type", &b"application/json"[..]), ("x-model", b"ab")]
+        [(&b"content-type"[..], &b"application/json"[..]), (b"x-model", b"ab")]
     );
     assert_eq!(
         (reply.status, &*reply.details, &*reply.body, &*left),

@@ -43,7 +43,7 @@ fn the_store_in_memory_obeys_the_same_law() {
 fn header_bytes_that_are_no_text_come_through() {
     abi::with(|abi| abi.maps.insert(0, vec![("x-odd".into(), vec![0xff, 0xfe]), ("x-odd".into(), vec![])]));
     let mut headers = HostHeaders(MapType::HttpRequestHeaders);
-    assert_eq!(headers.all().iter().collect::<Vec<_>>(), [("x-odd", &[0xff, 0xfe][..]), ("x-odd", &[])]);
+    assert_eq!(headers.all().iter().collect::<Vec<_>>(), [(&b"x-odd"[..], &[0xff, 0xfe][..]), (b"x-odd", &[])]);
     headers.set("x-odd", b"\xfd\r\n");
     assert_eq!(
         headers.all().values("x-odd").collect::<Vec<_>>(),
