@@ -21,7 +21,7 @@ from jwt import algorithms
 ALGORITHMS = {
     "RS256": "rsa", "RS384": "rsa", "RS512": "rsa",
     "PS256": "rsa", "PS384": "rsa", "PS512": "rsa",
-    "ES256": "p256", "ES384": "p384",
+    "ES256": "p256", "ES384": "p384", "ES512": "p521",
     "EdDSA": "ed25519",
     "HS256": "secret", "HS384": "secret", "HS512": "secret",
 }
@@ -39,11 +39,12 @@ class PyJwt:
         "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
         "p256": lambda: ec.generate_private_key(ec.SECP256R1()),
         "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "p521": lambda: ec.generate_private_key(ec.SECP521R1()),
         "ed25519": ed25519.Ed25519PrivateKey.generate,
         "secret": lambda: secrets.token_bytes(SECRET_BYTES),
     }
     writers = {"rsa": algorithms.RSAAlgorithm, "p256": algorithms.ECAlgorithm, "p384": algorithms.ECAlgorithm,
-               "ed25519": algorithms.OKPAlgorithm, "secret": algorithms.HMACAlgorithm}
+               "p521": algorithms.ECAlgorithm, "ed25519": algorithms.OKPAlgorithm, "secret": algorithms.HMACAlgorithm}
 
     def jwk(self, kind, key) -> dict:
         return self.writers[kind].to_jwk(key if kind == "secret" else key.public_key(), as_dict=True)
@@ -64,6 +65,7 @@ class JwCrypto:
         "rsa": lambda: jwk.JWK.generate(kty="RSA", size=2048),
         "p256": lambda: jwk.JWK.generate(kty="EC", crv="P-256"),
         "p384": lambda: jwk.JWK.generate(kty="EC", crv="P-384"),
+        "p521": lambda: jwk.JWK.generate(kty="EC", crv="P-521"),
         "ed25519": lambda: jwk.JWK.generate(kty="OKP", crv="Ed25519"),
         "secret": lambda: jwk.JWK.generate(kty="oct", size=8 * SECRET_BYTES),
     }

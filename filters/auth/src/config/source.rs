@@ -37,7 +37,11 @@ impl<T: DeserializeOwned> Source<T> {
             parts.push(Part { path: format!("{path}.inline"), is_inline: true, value });
         }
         if let Some(name) = &self.from_env {
-            parts.push(Part { path: format!("${name}"), is_inline: false, value: from_env(name, path, env)? });
+            parts.push(Part {
+                path: format!("${}", shown(name)),
+                is_inline: false,
+                value: from_env(name, path, env)?,
+            });
         }
         if parts.is_empty() && self.remote.is_none() {
             return Err(ConfigError::at(path, "name a source: `from_env`, `inline` or `remote`"));
@@ -50,7 +54,7 @@ fn from_env<T: DeserializeOwned>(name: &str, path: &str, env: &dyn Environment) 
     let text = variable(name, &format!("{path}.from_env"), env)?;
     config::parse(text.as_bytes()).map_err(|error| {
         let inner = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
-        ConfigError::at(format!("${name}{inner}{}", error.path), error.problem)
+        ConfigError::at(format!("${}{inner}{}", shown(name), error.path), error.problem)
     })
 }
 
@@ -58,9 +62,16 @@ fn from_env<T: DeserializeOwned>(name: &str, path: &str, env: &dyn Environment) 
 pub(super) fn variable(name: &str, path: &str, env: &dyn Environment) -> Result<String, ConfigError> {
     env.var(name).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
         let problem = format!(
-            "the environment variable {name} is not set or empty: set it where Envoy starts and name it in \
-             `host_env_keys` (Istio: `vmConfig.env`)"
+            "the environment variable {} is not set or empty: set it where Envoy starts and name it in \
+             `host_env_keys` (Istio: `vmConfig.env`)",
+            shown(name)
         );
         ConfigError::at(path, problem)
     })
+}
+
+/// A variable's name as errors show it: not where it might be a key that was pasted in its place.
+fn shown(name: &str) -> &str {
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.len() <= 64 && name.bytes().all(is_name) { name } else { "…" }
 }

@@ -31,16 +31,9 @@ pub(super) fn planted(document: &Value, pick: usize) -> Value {
 pub(super) fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(count).sum(),
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| 1 + if is_shown(name) { 0 } else { count(value) }).sum()
-        }
+        Value::Object(members) => members.values().map(|value| 1 + count(value)).sum(),
         _ => 0,
     }
-}
-
-/// The one field whose value errors repeat, as its remedy is to set the variable of that name.
-fn is_shown(name: &str) -> bool {
-    name == "from_env"
 }
 
 fn plant(value: &Value, left: &mut usize) -> Value {
@@ -53,7 +46,7 @@ fn plant(value: &Value, left: &mut usize) -> Value {
             let mut planted = Map::new();
             for (name, value) in members {
                 let new_name = if is_here(left) { CANARY } else { name };
-                let new_value = if is_shown(name) { value.clone() } else { plant(value, left) };
+                let new_value = plant(value, left);
                 planted.insert(new_name.to_owned(), new_value);
             }
             Value::Object(planted)

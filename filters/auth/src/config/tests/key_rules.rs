@@ -74,3 +74,15 @@ fn a_duplicate_is_found_across_places() {
         "$KEYS[0].sha256: the same key stands at api_keys.inline[0]: remove one of the two"
     );
 }
+
+#[test]
+fn a_key_in_the_place_of_a_variables_name_is_not_repeated() {
+    let key = "tg_Vn3xuPzYQ9l2o0aJ8cW6k1bR5tE7hG4mS-fDiNwXyZo";
+    for (env, expected) in [
+        (vec![], "api_keys.from_env: the environment variable … is not set or empty: "),
+        (vec![(key, "{}")], "$…: invalid type: map, expected a sequence"),
+    ] {
+        let error = refused_in(&env, &json!({"api_keys": {"from_env": key}}));
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
