@@ -83,10 +83,11 @@ impl AuthFilter {
         let fetched = remote.and_then(Remote::get);
         let of_server = || fetched.as_ref().and_then(|keys| keys.find(&digest));
         if let Some(key) = self.policy.api_keys.find(&digest).or_else(of_server) {
-            if known.is_none() {
-                self.memory.borrow_mut().keep_key_digest(place, digest);
+            let verdict = key.judge(cx.now);
+            if known.is_some() != verdict.is_ok() {
+                self.memory.borrow_mut().keep_key_digest(place, digest, verdict.is_ok());
             }
-            return Ok((key.judge(cx.now)?, Proof::ApiKey));
+            return Ok((verdict?, Proof::ApiKey));
         }
         if is_token {
             let verified = self.read_token(credential, place, asked, cx)?;

@@ -10,8 +10,9 @@
 //!   token out. It damps the caller that sends one bad token again and again; a fresh forgery still costs its check.
 //!   Only a bad signature is kept: every other refusal is cheaper than the look-up.
 //!
-//! - **API keys**: [`MAX_KEYS`] digests of keys that were found, so that the SHA-256 by which keys are looked up is worked out
-//!   once. It is only ever the digest of the same text, so nothing makes it wrong; whether the key is good is asked anew.
+//! - **API keys**: [`MAX_KEYS`] digests of keys that let somebody in, so that the SHA-256 by which keys are looked up is worked
+//!   out once. It is only ever the digest of the same text, so nothing makes it wrong; whether the key is good is asked anew.
+//!   A key that is over is forgotten, else its caller could tell by the time that it is not an unknown one.
 //!
 //! Both are known by a digest, never by themselves: SipHash-2-4 of 128 bits under a key that this worker drew at random
 //! and tells nobody. Without the key no token can be made whose digest is that of another, and it takes an eighth of the
@@ -73,9 +74,13 @@ impl Memory {
         self.keys.get(&place).copied()
     }
 
-    /// Remembers the digest of an API key. Only of one that was found: guesses must push no good one out.
-    pub fn keep_key_digest(&mut self, place: Place, digest: KeyDigest) {
-        self.keys.put(place, digest);
+    /// Remembers the digest of a good API key, or forgets that of another: guesses must push no good one out.
+    pub fn keep_key_digest(&mut self, place: Place, digest: KeyDigest, is_good: bool) {
+        if is_good {
+            self.keys.put(place, digest);
+        } else {
+            self.keys.pop(&place);
+        }
     }
 
     /// What is known of a token: its claims, that it is forged, or nothing.

@@ -123,10 +123,12 @@ fn digests_of_found_keys_are_kept_and_bounded() {
     let mut memory = memory();
     assert!(memory.key_digest(place(0)).is_none());
     for number in 0..=MAX_KEYS {
-        memory.keep_key_digest(place(number), KeyDigest::of(&number.to_string()));
+        memory.keep_key_digest(place(number), KeyDigest::of(&number.to_string()), true);
     }
     assert!(memory.key_digest(place(0)).is_none(), "the least used one left");
     assert!(memory.key_digest(place(1)) == Some(KeyDigest::of("1")));
     memory.clear();
     assert!(memory.key_digest(place(1)).is_some(), "a digest is right for ever");
+    memory.keep_key_digest(place(1), KeyDigest::of("1"), false);
+    assert!(memory.key_digest(place(1)).is_none());
 }

@@ -25,6 +25,24 @@ fn asked(gate: &Gate, path: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, Reply> {
     call.request_body(chunks)
 }
 
+/// An unknown key costs its digest each time, so one that is over must as well: else time would tell the two apart.
+#[test]
+fn a_key_that_is_over_is_looked_up_as_an_unknown_one_is() {
+    let mut gate = gate(json!({"expires_at": "2027-01-15T08:00:01Z"}));
+    let is_kept = |gate: &Gate| {
+        let mut memory = gate.filter.memory.borrow_mut();
+        let place = memory.place("abc");
+        memory.key_digest(place).is_some()
+    };
+    assert_eq!(gate.call(PATH, &[("x-api-key", "abc")]).0, Flow::Continue);
+    assert!(is_kept(&gate));
+    gate.proxy.now = Timestamp::from_secs(NOW + 1);
+    for _ in 0..2 {
+        assert!(gate.refused(PATH, &[("x-api-key", "abc")]).0.contains("key_expired"));
+        assert!(!is_kept(&gate));
+    }
+}
+
 #[test]
 fn a_key_is_refused_before_and_after_its_time() {
     let mut gate = gate(json!({"not_before": "2027-01-15T08:00:00Z", "expires_at": "2027-01-15T10:00:00+01:00"}));
