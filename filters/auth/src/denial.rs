@@ -32,7 +32,7 @@ pub enum Denial {
     KeyExpired,
     /// The API key's time has not come.
     KeyNotYetValid,
-    /// The keys that could judge the credential were never fetched.
+    /// The keys that could judge the credential cannot be had now.
     KeysUnavailable,
     /// The credential holds bytes that no key or token has.
     Malformed,

@@ -89,6 +89,10 @@ impl AuthFilter {
             }
             return Ok((verdict?, Proof::ApiKey));
         }
+        // A key that left the list, which must not show in the time that the answer takes.
+        if known.is_some() {
+            self.memory.borrow_mut().keep_key_digest(place, digest, false);
+        }
         if is_token {
             let verified = self.read_token(credential, place, asked, cx)?;
             return Ok((verified.judge(cx.now)?, Proof::Jwt));
@@ -115,8 +119,10 @@ impl AuthFilter {
             let judge = if witness.has_judged.get() { "proxy" } else { "module" };
             cx.meter.add(metric::AUTH_SIGNATURES, &[("type", judge)], 1);
         }
-        if keys.is_some_and(|keys| keys.look(asked, cx.now) == Look::Wait) {
-            return Err(Unknown::Waits);
+        match keys.map_or(Look::Known, |keys| keys.look(asked, cx.now)) {
+            Look::Wait => return Err(Unknown::Waits),
+            Look::Unknown => return Err(Denial::KeysUnavailable.into()),
+            Look::Known => {}
         }
         self.memory.borrow_mut().learn(place, &verdict, cx.now);
         Ok(verdict?)
@@ -150,7 +156,7 @@ impl AuthFilter {
 fn wait_or<T>(denial: Denial, keys: &Remote<T>, asked: Timestamp, now: Timestamp) -> Unknown {
     match keys.look(asked, now) {
         Look::Wait => Unknown::Waits,
-        Look::Over => Unknown::Denied(denial),
+        Look::Known | Look::Unknown => Unknown::Denied(denial),
     }
 }
 
@@ -174,7 +180,7 @@ impl Filter for AuthFilter {
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
         let policy = Policy::from_json(setup.config, setup.env)?;
-        policy.remotes().for_each(|keys| keys.load(setup.store));
+        policy.remotes().for_each(|keys| keys.load(setup.store, setup.now));
         let memory = RefCell::new(Memory::new(setup.random));
         Ok(Self { policy, memory, counters: Counters::default() })
     }
@@ -257,6 +263,13 @@ impl Stream for AuthStream {
 
     fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         self.decide(cx, headers)
+    }
+
+    fn on_crowded(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Reply {
+        let all = headers.all();
+        let denial = Denial::KeysUnavailable;
+        cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", denial.refusal().code())], 1);
+        reply(all.first(":path").unwrap_or_default(), denial)
     }
 
     fn reads_request_body(&self) -> bool {

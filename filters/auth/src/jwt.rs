@@ -40,6 +40,9 @@ pub use token::Jws;
 pub use verified::Verified;
 use verified::validity;
 
+/// Most models that a token may name: each remembered token holds its own.
+const MAX_MODELS: usize = 64;
+
 /// Who may make tokens, and how they are read.
 pub struct Issuer {
     /// `iss`, compared exactly.
@@ -146,8 +149,8 @@ impl Issuer {
             Err(Denial::UnknownKeyId) => verdict.err().unwrap_or(Denial::UnknownKeyId),
             Err(denial) => denial,
         };
-        // A key that is known and did not sign will not have signed later; without a `kid` it may be a key to come.
-        let may_change = denial == Denial::UnknownKeyId || jws.key_id().is_none();
+        // A key of this very name that did not sign will not have signed later. Any other may be one to come.
+        let may_change = !jws.key_id().is_some_and(|kid| fetched.names(kid) || self.keys.names(kid));
         Err(Unverified { denial, keys: may_change.then_some(remote) })
     }
 
@@ -163,12 +166,16 @@ impl Issuer {
         if let Some(claim) = &self.models_claim {
             // Without the claim the token would be without limits, which its maker cannot have meant.
             let models = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
+            if models.len() > MAX_MODELS {
+                return Err(Denial::TokenMalformed);
+            }
             let models: Option<Vec<_>> = models.into_iter().map(ModelPattern::parse).collect();
             grant.models = Some(models.ok_or(Denial::TokenMalformed)?);
         }
         if let Some(claim) = &self.endpoints_claim {
             let words = claims.words(claim)?.ok_or(Denial::ClaimMissing)?;
-            grant.endpoints = Some(words.into_iter().filter_map(Api::parse).collect());
+            let is_named = |api: &&Api| words.contains(&api.as_str());
+            grant.endpoints = Some(Api::ALL.iter().filter(is_named).copied().collect());
         }
         Ok(Caller::new(self.identify(claims)?, grant, &BTreeMap::new()))
     }

@@ -4,8 +4,9 @@
 //! and the claims that were judged with it; `exp`, `nbf` and `iat` are looked at anew on every call, as the clock may
 //! have moved either way. Until its `exp` a token costs one digest.
 //!
-//! - **Verified tokens**: [`MAX_VERIFIED`], the least recently used one leaves first. 4,096 tokens are some 2 MiB a worker
-//!   (names are bounded, see [`crate::name`]); whoever has more callers at once checks a signature more.
+//! - **Verified tokens**: [`MAX_VERIFIED`], the least recently used one leaves first. 4,096 tokens are some 2 MiB a worker,
+//!   and never more than 50 MiB, since a token has 8 KiB and names 64 models at most; whoever has more callers at once checks
+//!   a signature more.
 //! - **Forged tokens**: [`MAX_FORGED`], each for [`FORGED_TTL`], in a list of their own, so that guessing pushes no good
 //!   token out. It damps the caller that sends one bad token again and again; a fresh forgery still costs its check.
 //!   Only a bad signature is kept: every other refusal is cheaper than the look-up.

@@ -1,5 +1,6 @@
 //! What a request carries on: no credential, nothing that passes itself off as ours, and the identity if that is wanted.
 
+use tollgate_core::header::GATEWAY_CACHE;
 use tollgate_core::ports::Headers;
 use tollgate_core::{HeaderList, Identity};
 
@@ -35,6 +36,16 @@ impl IdentityHeaders {
     }
 }
 
+/// Whether a header must not come from a caller. Some servers read `_` in a name as `-` (CGI, RFC 3875 §4.1.18), and not
+/// every proxy in front drops such names.
+fn is_foreign(name: &[u8], names: &IdentityHeaders) -> bool {
+    if name.contains(&b'_') {
+        let read: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+        return read == GATEWAY_CACHE.as_bytes() || is_foreign(&read, names);
+    }
+    credential::is_one(name) || credential::is_forgery(name) || names.names().any(|ours| ours.as_bytes() == name)
+}
+
 /// Removes every credential, wherever it stood, and whatever passes itself off as ours; then tells who calls.
 pub fn rewrite(
     all: &HeaderList,
@@ -43,9 +54,7 @@ pub fn rewrite(
     identity: Option<&Identity>,
     headers: &mut dyn Headers,
 ) {
-    let is_ours = |name: &[u8]| names.names().any(|ours| ours.as_bytes() == name);
-    let is_foreign = |name: &&[u8]| credential::is_one(name) || credential::is_forgery(name) || is_ours(name);
-    let foreign = all.iter().map(|(name, _)| name).filter(is_foreign);
+    let foreign = all.iter().map(|(name, _)| name).filter(|name| is_foreign(name, names));
     foreign.filter_map(|name| str::from_utf8(name).ok()).for_each(|name| headers.remove(name));
     if let Some(path) = credential::without(path) {
         headers.set(":path", &path);

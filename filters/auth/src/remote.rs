@@ -38,9 +38,7 @@ use record::Record;
 /// Reads a document. An error says what is wrong with it, in a few words and without its contents.
 pub type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, String>>;
 
-/// Between two looks at the record, at most.
-const POLL: Duration = Duration::from_secs(1);
-/// The same before the first attempt has ended, and while a call waits.
+/// Between two looks at the record before the first attempt has ended, and while a call waits.
 const POLL_SOON: Duration = Duration::from_millis(10);
 /// Until a fetch that a call waits for is begun.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -84,8 +82,10 @@ impl<T> State<T> {
 pub enum Look {
     /// A newer document may be on its way.
     Wait,
-    /// What is known is all there is to know.
-    Over,
+    /// What is known is all there is to know; it counts as that, too, once callers have caused all fetches that they may.
+    Known,
+    /// The server did not say.
+    Unknown,
 }
 
 /// What a look at the store led to.
@@ -102,7 +102,7 @@ pub trait Watched {
     /// How soon the next look at the store is due.
     fn pace(&self) -> Duration;
     /// Takes what earlier workers left in the store.
-    fn load(&self, store: &dyn SharedStore);
+    fn load(&self, store: &dyn SharedStore, now: Timestamp);
     /// Looks at the store, and fetches where it is this worker's turn.
     fn tick(&self, cx: &mut Background<'_>) -> Change;
     /// An answer to somebody's callout.
@@ -129,11 +129,13 @@ impl<T> Remote<T> {
     pub fn look(&self, asked: Timestamp, now: Timestamp) -> Look {
         let mut state = self.state.borrow_mut();
         let record = &state.record;
-        let has_looked = record.ended >= asked.as_nanos();
-        let may_come = record.is_leased(now, &self.address)
+        if record.has_ended_since(asked, now) {
+            return if record.problem.is_none() { Look::Known } else { Look::Unknown };
+        }
+        let may_come = record.is_leased(now)
             || if state.current.is_some() { record.may_look(now) } else { record.is_due(now, &self.address) };
-        if has_looked || !may_come {
-            return Look::Over;
+        if !may_come {
+            return if state.current.is_some() { Look::Known } else { Look::Unknown };
         }
         state.wanted = state.wanted.max(Some(asked));
         Look::Wait
@@ -151,10 +153,12 @@ impl<T> Watched for Remote<T> {
         Ok(())
     }
 
-    fn load(&self, store: &dyn SharedStore) {
+    fn load(&self, store: &dyn SharedStore, now: Timestamp) {
         let mut state = self.state.borrow_mut();
         self.look_up(&mut state, store);
-        self.take_document(&mut state, store);
+        if !state.record.is_stale(now, &self.address) {
+            self.take_document(&mut state, store);
+        }
     }
 
     fn pace(&self) -> Duration {
@@ -162,7 +166,7 @@ impl<T> Watched for Remote<T> {
         match () {
             () if state.wanted.is_some() && state.record.leased_until == 0 => AT_ONCE,
             () if state.wanted.is_some() || state.record.ended == 0 => POLL_SOON,
-            () => POLL.min(self.address.refresh / 10),
+            () => self.address.poll(),
         }
     }
 
@@ -170,11 +174,15 @@ impl<T> Watched for Remote<T> {
         let mut state = self.state.borrow_mut();
         let before = state.seen();
         self.look_up(&mut state, cx.store);
-        if !state.record.is_leased(cx.now, &self.address) {
+        // What another worker brought may be all that the calls here wait for.
+        let is_news = state.record.document != 0
+            && before.document != Some(state.record.document)
+            && !state.record.is_stale(cx.now, &self.address);
+        if !state.record.is_leased(cx.now) && !is_news {
             // An answer that comes now is too late to count.
             state.flight = None;
             let is_due = state.record.is_due(cx.now, &self.address);
-            let is_wanted = state.wanted.is_some_and(|asked| state.record.ended < asked.as_nanos());
+            let is_wanted = state.wanted.is_some_and(|asked| !state.record.has_ended_since(asked, cx.now));
             if is_due || (is_wanted && state.current.is_some() && state.record.may_look(cx.now)) {
                 self.begin(&mut state, cx, !is_due);
             }

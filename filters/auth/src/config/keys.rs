@@ -40,7 +40,7 @@ fn of_server(json: &[u8]) -> Result<ApiKeys, String> {
     of_parts(vec![Part { path: String::new(), is_inline: false, value }]).map_err(|error| error.to_string())
 }
 
-/// Neither an id nor a digest may come twice, in whatever places.
+/// Neither an id nor a digest may come twice in these places. What a server sends is read by itself: keys at hand count first.
 fn of_parts(parts: Vec<Part<Vec<ApiKeySpec>>>) -> Result<ApiKeys, ConfigError> {
     let mut keys = ApiKeys::default();
     let mut ids = BTreeMap::new();

@@ -49,7 +49,8 @@ pub fn key_set(bytes: &[u8]) -> Promise {
 fn fetched(set: &Jwks, good: &[Good], pick: usize) -> Promise {
     let asked = algorithms(false);
     let Ok(keys) = usable_keys(set, &asked) else { return Ok(()) };
-    hold((1..=MAX_KEYS).contains(&keys.keys.len()), || "no key, or too many".into())?;
+    hold(keys.keys.len() <= MAX_KEYS, || "too many keys".into())?;
+    hold(keys.keys.is_empty() == set.keys.is_empty(), || "a set of keys that say nothing was taken".into())?;
     keys.keys.iter().try_for_each(|key| is_bound(key, &asked))?;
     has_no_private_key(set, &keys, true)?;
     verifies_its_own(set, &keys, good, pick)

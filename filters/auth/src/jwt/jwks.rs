@@ -44,8 +44,8 @@ pub fn read_keys(jwks: &Jwks, algorithms: &[Algorithm], path: &str, is_public: b
     Ok(KeySet { algorithms: algorithms.to_vec(), keys })
 }
 
-/// The keys of a server's set that serve these algorithms and are sound. None at all is an error: then the last good set is
-/// worth more.
+/// The keys of a server's set that serve these algorithms and are sound. An empty set says that no key is good any more. A set
+/// of which no key can be used is an error: then the last good one is worth more.
 pub fn usable_keys(jwks: &Jwks, algorithms: &[Algorithm]) -> Result<KeySet, String> {
     let mut keys = Vec::new();
     let mut first_problem = None;
@@ -58,7 +58,7 @@ pub fn usable_keys(jwks: &Jwks, algorithms: &[Algorithm]) -> Result<KeySet, Stri
             return Err(format!("the set has more than {MAX_KEYS} keys"));
         }
     }
-    if keys.is_empty() {
+    if keys.is_empty() && !jwks.keys.is_empty() {
         let problem = first_problem.unwrap_or("none is for signatures of the issuer's `algorithms`");
         return Err(format!("none of the set's {} keys can be used: {problem}", jwks.keys.len()));
     }

@@ -30,6 +30,11 @@ impl KeySet {
         self.algorithms.iter().copied().find(|algorithm| !self.keys.iter().any(|key| key.serves(*algorithm)))
     }
 
+    /// Whether one of the keys is called so.
+    pub fn names(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
     /// Whether one of the keys made the signature. What was signed is not looked at.
     pub fn check_signature(&self, jws: &Jws<'_>, proxy: &dyn Signatures) -> Result<(), Denial> {
         let algorithm = Algorithm::parse(jws.algorithm())

@@ -34,6 +34,11 @@ impl Address {
         format!("{}://{}{}", self.scheme, self.authority, self.path)
     }
 
+    /// Between two looks at the record, at most.
+    pub(super) fn poll(&self) -> Duration {
+        Duration::from_secs(1).min(self.refresh / 10)
+    }
+
     /// The request; conditional if the document's tag is known (RFC 9110 §13.1.2).
     pub(super) fn callout(&self, etag: Option<&str>) -> Callout {
         let mut headers: Vec<(String, String)> = [
@@ -59,9 +64,12 @@ impl Address {
         format!("tollgate_auth_document_{}", self.digest())
     }
 
-    /// The same for all that would fetch and read the same. How often they ask changes nothing about a document.
+    /// The same for all that would fetch and read the same, in the name of the same client. How often they ask changes
+    /// nothing about a document.
     fn digest(&self) -> String {
-        let text = [&self.kind, &self.cluster, &self.url()].map(|part| format!("{}:{part}", part.len())).concat();
+        let bearer = self.bearer.clone().unwrap_or_default();
+        let parts = [&self.kind, &self.cluster, &self.url(), &bearer];
+        let text = parts.map(|part| format!("{}:{part}", part.len())).concat();
         Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -9,6 +9,15 @@ use super::record::Record;
 use super::response::{Fetched, Trouble};
 use super::{Change, Remote, Seen, State};
 
+/// What an attempt brought.
+struct Taken<T> {
+    record: Record,
+    /// How the metric calls it.
+    result: &'static str,
+    /// The document, if it is another one.
+    document: Option<T>,
+}
+
 /// Tries to write a record that other workers write as well.
 const MOST_TRIES: usize = 8;
 
@@ -54,50 +63,59 @@ impl<T> Remote<T> {
             }
             let before = state.record.problem.clone();
             let taken = fetched.as_ref().map_err(Clone::clone);
-            let taken = taken.and_then(|fetched| self.take(state, cx, attempt, fetched));
-            let (record, result) = match taken {
-                Ok((record, result)) => (record.succeeded(attempt, &self.address), result),
+            let taken = taken.and_then(|fetched| self.take(state, cx.store, attempt, fetched));
+            let (record, result, document) = match taken {
+                Ok(Taken { record, result, document }) => {
+                    (record.succeeded(attempt, &self.address), result, document)
+                }
                 Err(trouble) => {
-                    (state.record.clone().failed(cx.now, &self.address, &trouble.problem), trouble.result)
+                    (state.record.clone().failed(cx.now, &self.address, &trouble.problem), trouble.result, None)
                 }
             };
-            if self.write(state, cx.store, &record) {
+            if state.record.started == attempt && self.write(state, cx.store, &record) {
+                // Not before: another attempt may have overtaken this one, with a newer document.
+                if let Some(document) = document {
+                    state.current = Some((attempt, Rc::new(document)));
+                }
                 cx.meter.add(metric::AUTH_KEY_FETCHES, &[("source", &self.name), ("result", result)], 1);
-                self.report(cx, before.as_deref(), &state.record);
+                self.report(cx, before.as_deref(), &record);
                 return;
             }
         }
     }
 
-    /// The record after an answer that can be used, and how the metric calls it.
+    /// What follows from an answer that can be used.
     fn take(
         &self,
         state: &mut State<T>,
-        cx: &mut Background<'_>,
+        store: &dyn SharedStore,
         attempt: u64,
         fetched: &Fetched,
-    ) -> Result<(Record, &'static str), Trouble> {
-        let mut record = state.record.clone();
-        record.max_age = fetched.max_age.map(|age| age.as_secs());
+    ) -> Result<Taken<T>, Trouble> {
+        let max_age = fetched.max_age.map(|age| age.as_secs());
         let Some(bytes) = &fetched.document else {
             // Nothing was asked conditionally, so nothing can be unchanged.
-            if record.etag.is_none() {
+            if state.record.etag.is_none() {
                 return Err(Trouble::status(304));
             }
-            return Ok((record, "not_modified"));
+            let record = Record { max_age, ..state.record.clone() };
+            return Ok(Taken { record, result: "not_modified", document: None });
         };
-        let document = (self.read)(bytes).map_err(Trouble::unreadable)?;
-        record.etag.clone_from(&fetched.etag);
+        let tagged = |record: &Record| Record { max_age, etag: fetched.etag.clone(), ..record.clone() };
         // A server without ETag sends the same again and again; nobody needs to read it anew.
-        if self.stored(&record, cx.store).is_some_and(|stored| stored == *bytes) {
-            return Ok((record, "not_modified"));
+        if self.stored(&state.record, store).is_some_and(|stored| stored == *bytes) {
+            return Ok(Taken { record: tagged(&state.record), result: "not_modified", document: None });
         }
-        record.document = attempt;
-        let mut value = attempt.to_le_bytes().to_vec();
-        value.extend(bytes);
-        cx.store.put(&self.address.document_key(), &value, Expect::Anything);
-        state.current = Some((attempt, Rc::new(document)));
-        Ok((record, "fetched"))
+        let document = (self.read)(bytes).map_err(Trouble::unreadable)?;
+        // Reading took its time. Who was overtaken in it must not write over what is newer.
+        self.look_up(state, store);
+        if state.record.started == attempt {
+            let mut value = attempt.to_le_bytes().to_vec();
+            value.extend(bytes);
+            store.put(&self.address.document_key(), &value, Expect::Anything);
+        }
+        let record = Record { document: attempt, ..tagged(&state.record) };
+        Ok(Taken { record, result: "fetched", document: Some(document) })
     }
 
     /// The stored bytes of the record's document.
@@ -138,13 +156,13 @@ impl<T> Remote<T> {
         let document = before.document != after.document;
         let mut wake = before != after;
         if let Some(asked) = state.wanted {
-            let may_come = state.record.ended < asked.as_nanos() && state.record.is_leased(cx.now, &self.address);
+            let may_come = !state.record.has_ended_since(asked, cx.now) && state.record.is_leased(cx.now);
             if !may_come {
                 state.wanted = None;
                 wake = true;
             }
         }
-        let age = state.record.age(cx.now);
+        let age = state.record.age(cx.now, &self.address);
         cx.meter.set(metric::AUTH_KEYS_AGE, &[("source", &self.name)], age.as_secs());
         Change { document, wake }
     }

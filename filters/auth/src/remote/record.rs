@@ -20,9 +20,12 @@ const RETRY: Duration = Duration::from_secs(5);
 const SOONEST: Duration = Duration::from_secs(10);
 /// How much longer than its answer may take a worker holds the lease.
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
+/// Longest lease of any configuration: filters that share a record need not agree about its times.
+const LONGEST_LEASE: Duration = Duration::from_secs(32);
 
-/// The record.
+/// The record. Other versions of this filter read and write it too, so what is missing is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Record {
     /// When the first attempt began.
     pub(super) since: u64,
@@ -60,9 +63,14 @@ impl Record {
     }
 
     /// Whether an attempt is under way.
-    pub(super) fn is_leased(&self, now: Timestamp, address: &Address) -> bool {
+    pub(super) fn is_leased(&self, now: Timestamp) -> bool {
         let left = self.leased_until.saturating_sub(now.as_nanos());
-        0 < left && left <= nanos(lease(address))
+        0 < left && left <= nanos(LONGEST_LEASE)
+    }
+
+    /// Whether an attempt that began since has ended.
+    pub(super) fn has_ended_since(&self, asked: Timestamp, now: Timestamp) -> bool {
+        (asked.as_nanos()..=now.as_nanos()).contains(&self.ended)
     }
 
     /// Whether it is time for the next attempt.
@@ -81,15 +89,16 @@ impl Record {
 
     /// Whether the document is too old to be used.
     pub(super) fn is_stale(&self, now: Timestamp, address: &Address) -> bool {
-        self.document != 0 && address.max_stale.is_some_and(|most| self.age(now) > most)
+        self.document != 0 && address.max_stale.is_some_and(|most| self.age(now, address) > most)
     }
 
     /// How long ago the document was found good; without one, how long it has been missed.
-    pub(super) fn age(&self, now: Timestamp) -> Duration {
+    pub(super) fn age(&self, now: Timestamp, address: &Address) -> Duration {
+        let is_ahead = self.confirmed.saturating_sub(now.as_nanos()) > nanos(address.refresh);
         match (self.confirmed, self.since) {
             (0, 0) => Duration::ZERO,
-            (0, since) => now.since(Timestamp::from_nanos(since)),
-            (confirmed, _) => now.since(Timestamp::from_nanos(confirmed)),
+            (confirmed, _) if confirmed != 0 && !is_ahead => now.since(Timestamp::from_nanos(confirmed)),
+            (_, since) => now.since(Timestamp::from_nanos(since)),
         }
     }
 
@@ -110,13 +119,17 @@ impl Record {
         self
     }
 
-    /// With the attempt ended well. The next one is due before a tenth of the time is left, so that a change is in use
-    /// within `refresh`; the moment varies, so that a fleet does not ask at once.
+    /// With the attempt ended well. The next one is due early enough that every worker uses a change within `refresh` and
+    /// the time of a fetch, though the one that fetches and the others may each look a poll late. The moment varies, so
+    /// that a fleet does not ask at once.
     pub(super) fn succeeded(mut self, attempt: u64, address: &Address) -> Self {
-        let asked = self.max_age.map_or(address.refresh, Duration::from_secs);
-        let until_next = nanos(asked.max(SOONEST).min(address.refresh)) / 100;
-        let varied = until_next.saturating_mul(80 + attempt / 1_000 % 10);
-        self.end(attempt, attempt.saturating_add(varied));
+        let polls = nanos(address.poll()).saturating_mul(2);
+        let before_end = |period: Duration| {
+            let varied = (nanos(period) / 100).saturating_mul(80 + attempt / 1_000 % 10);
+            varied.saturating_sub(polls)
+        };
+        let fresh = self.max_age.map_or(u64::MAX, |age| before_end(Duration::from_secs(age)).max(nanos(SOONEST)));
+        self.end(attempt, attempt.saturating_add(before_end(address.refresh).min(fresh)));
         self.confirmed = attempt;
         self.problem = None;
         self

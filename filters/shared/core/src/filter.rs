@@ -58,6 +58,8 @@ pub struct Background<'a> {
 pub struct Setup<'a> {
     /// The plugin configuration: one JSON object.
     pub config: &'a [u8],
+    /// The time of this callback.
+    pub now: Timestamp,
     /// Environment variables of the VM.
     pub env: &'a dyn Environment,
     /// Drawn for this configuration alone: nobody can guess it.
@@ -98,6 +100,12 @@ pub trait Stream {
     fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
         let _ = (cx, headers);
         Flow::Continue
+    }
+
+    /// Too many calls are suspended already, so this one is answered instead of suspended.
+    fn on_crowded(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Reply {
+        let _ = (cx, headers);
+        Reply::unavailable()
     }
 
     /// Whether the request's body matters any more. Asked before each piece of it, as a phase costs more than the question.
@@ -158,6 +166,12 @@ impl Reply {
     /// A JSON answer without further headers.
     pub fn json(status: u16, body: Vec<u8>) -> Self {
         Self { status, headers: vec![("content-type".into(), b"application/json".to_vec())], body }
+    }
+
+    /// The answer where a filter cannot decide and says nothing better.
+    pub fn unavailable() -> Self {
+        let body = br#"{"error":{"message":"The gateway cannot decide about this call.","code":"unavailable"}}"#;
+        Self::json(503, body.to_vec())
     }
 
     /// The same answer with one header more.

@@ -60,6 +60,11 @@ impl<S: Stream> Call<S> {
         self.phase(|stream, cx, headers, _| stream.on_wake(cx, headers))
     }
 
+    /// There is no room for a suspended call.
+    pub fn crowded(&mut self) -> Reply {
+        self.phase(|stream, cx, headers, _| stream.on_crowded(cx, headers))
+    }
+
     /// The request's body in chunks; the last one ends it. What goes upstream, or the reply.
     pub fn request_body(&mut self, chunks: &[&[u8]]) -> Result<Vec<u8>, Reply> {
         self.body(chunks, |stream, cx, body, last| stream.on_request_body(cx, body, last))

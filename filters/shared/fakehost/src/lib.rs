@@ -46,6 +46,7 @@ impl Proxy {
     pub fn configure<F: Filter>(&mut self, config: &str) -> Result<Rc<F>, ConfigError> {
         let mut setup = Setup {
             config: config.as_bytes(),
+            now: self.now,
             env: &self.env,
             random: [7; 16],
             store: &self.store,

@@ -167,21 +167,24 @@ impl<F: Filter> Call<F> {
             Some(Flow::Reply(reply)) => {
                 self.reply(Side::Request, &reply);
             }
-            Some(Flow::Wait) | None => self.turn_away("a filter held headers"),
+            Some(Flow::Wait) | None => {
+                self.refuse(Side::Request, "a filter held headers");
+            }
         }
     }
 
-    /// Ends a call that the filter can no longer be asked about.
-    pub(crate) fn turn_away(&mut self, why: &str) {
+    /// Answers a call that there is no room for. It comes from the callback of its head.
+    pub(crate) fn turn_away(&mut self) {
         self.is_waiting = false;
-        self.refuse(Side::Request, why);
+        let reply = self.phase(|stream, cx| stream.on_crowded(cx, &mut HostHeaders(MapType::HttpRequestHeaders)));
+        self.reply(Side::Request, &reply.unwrap_or_else(Reply::unavailable));
     }
 
     fn go_on(&mut self) {
         let BodyState { ended, came, held } = self.request;
         let is_free = !came || (ended && self.body(Side::Request, held, true) == Action::Continue);
         if is_free && !abi::continue_request() {
-            self.turn_away("the proxy did not let a suspended call go on");
+            self.refuse(Side::Request, "the proxy did not let a suspended call go on");
         }
     }
 
@@ -218,8 +221,7 @@ impl<F: Filter> Call<F> {
 
     fn refuse(&mut self, side: Side, why: &str) -> Action {
         log_error::<F>(&format!("{why}; the call is refused"));
-        let body = br#"{"error":{"message":"The gateway cannot decide about this call.","code":"unavailable"}}"#;
-        self.reply(side, &Reply::json(503, body.to_vec()))
+        self.reply(side, &Reply::unavailable())
     }
 }
 

@@ -71,6 +71,7 @@ impl<F: Filter> RootContext for Root<F> {
         let configured = random().and_then(|random| {
             F::configure(&mut Setup {
                 config: &config,
+                now: Timestamp::from_nanos(abi::now_nanos()),
                 env: &HostEnvironment,
                 random,
                 store: &HostStore,

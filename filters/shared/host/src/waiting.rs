@@ -10,8 +10,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::Filter;
+use tollgate_core::ports::Log as _;
 
 use crate::abi;
+use crate::background::HostLog;
 use crate::call::Call;
 
 /// Most suspended calls of a worker. Beyond them calls are refused: who can make many calls wait must not fill the memory.
@@ -20,13 +22,15 @@ const MOST: usize = 1_024;
 /// Suspended calls by their context.
 pub(crate) struct WaitingRoom<F: Filter> {
     calls: RefCell<BTreeMap<u32, Rc<RefCell<Call<F>>>>>,
+    /// Calls were refused since the room was last half empty. The log is told once, as callers set how many these are.
+    is_crowded: Cell<bool>,
     /// The tick that Envoy was asked for, in milliseconds; 0 for none.
     period: Cell<u32>,
 }
 
 impl<F: Filter> Default for WaitingRoom<F> {
     fn default() -> Self {
-        Self { calls: RefCell::default(), period: Cell::new(0) }
+        Self { calls: RefCell::default(), is_crowded: Cell::new(false), period: Cell::new(0) }
     }
 }
 
@@ -34,7 +38,10 @@ impl<F: Filter> WaitingRoom<F> {
     /// Takes a call in, or refuses it where too many wait already.
     pub(crate) fn enter(&self, context: u32, call: &Rc<RefCell<Call<F>>>, filter: Option<&F>) {
         if self.calls.borrow().len() >= MOST {
-            call.borrow_mut().turn_away("too many calls wait");
+            if !self.is_crowded.replace(true) {
+                HostLog(F::NAME).warn(&format!("{MOST} calls wait on this worker; further ones are refused"));
+            }
+            call.borrow_mut().turn_away();
             return;
         }
         self.calls.borrow_mut().insert(context, Rc::clone(call));
@@ -43,7 +50,11 @@ impl<F: Filter> WaitingRoom<F> {
 
     /// The call is over.
     pub(crate) fn leave(&self, context: u32) {
-        self.calls.borrow_mut().remove(&context);
+        let mut calls = self.calls.borrow_mut();
+        calls.remove(&context);
+        if calls.len() < MOST / 2 {
+            self.is_crowded.set(false);
+        }
     }
 
     /// Asks every call again; those that got their answer leave. `root` is the context that the hostcalls speak for.

@@ -97,6 +97,15 @@ fn while_there_are_no_keys_a_call_is_told_to_try_again() {
 }
 
 #[test]
+fn a_call_that_there_is_no_room_for_is_told_to_try_again() {
+    let gate = remote_gate();
+    let (flow, mut call) = gate.bearer("abc");
+    assert_eq!(flow, Flow::Suspend);
+    assert_eq!(code(&Flow::Reply(call.crowded())), (503, "unavailable".into()));
+    assert_eq!(gate.count("denied", "unavailable"), 1);
+}
+
+#[test]
 fn a_rotation_refuses_nobody() {
     let mut gate = remote_gate();
     let (old, new) = (es256("old"), es256("new"));
@@ -172,6 +181,51 @@ fn a_token_without_key_id_may_be_of_a_key_to_come() {
     assert_eq!(flow, Flow::Suspend);
     gate.fetch(&[&new], &json!([]));
     assert_eq!(call.wake(), Flow::Continue);
+}
+
+/// A key without a name is tried for every token, and says nothing about the key that a token names.
+#[test]
+fn a_nameless_key_hides_no_key_to_come() {
+    let mut gate = remote_gate();
+    let mut jwk: Value = serde_json::from_str(&es256("x").to_jwk()).unwrap();
+    jwk.as_object_mut().unwrap().remove("kid");
+    let (nameless, new) = (ES256KeyPair::from_jwk(&jwk.to_string()).unwrap(), es256("new"));
+    gate.fetch(&[&nameless], &json!([]));
+    gate.proxy.now = gate.proxy.now.plus(Duration::from_secs(1));
+    let (flow, mut call) = gate.bearer(&gate.token(&new));
+    assert_eq!(flow, Flow::Suspend);
+    gate.fetch(&[&nameless, &new], &json!([]));
+    assert_eq!(call.wake(), Flow::Continue);
+}
+
+#[test]
+fn an_empty_set_lets_nobody_in() {
+    let mut gate = remote_gate();
+    let only = es256("only");
+    gate.fetch(&[&only], &json!([]));
+    let token = gate.token(&only);
+    assert_eq!(gate.bearer(&token).0, Flow::Continue);
+    gate.proxy.now = gate.proxy.now.plus(Duration::from_secs(300));
+    gate.fetch(&[], &json!([]));
+    gate.proxy.now = gate.proxy.now.plus(Duration::from_secs(1));
+    let (flow, mut call) = gate.bearer(&token);
+    assert_eq!(flow, Flow::Suspend, "it looks whether the key has come back");
+    gate.fetch(&[], &json!([]));
+    assert_eq!(code(&call.wake()), (401, "signature_invalid".into()));
+}
+
+/// Nor does the time tell a key that left the list from one that was never on it.
+#[test]
+fn a_key_that_left_the_list_is_forgotten() {
+    let mut gate = remote_gate();
+    gate.fetch(&[&es256("e")], &json!([key_entry(&json!({}))]));
+    assert_eq!(gate.bearer("abc").0, Flow::Continue);
+    gate.proxy.now = gate.proxy.now.plus(Duration::from_secs(30));
+    gate.fetch(&[&es256("e")], &json!([]));
+    assert_eq!(code(&gate.bearer("abc").0), (401, "invalid_api_key".into()));
+    let mut memory = gate.filter.memory.borrow_mut();
+    let place = memory.place("abc");
+    assert!(memory.key_digest(place).is_none());
 }
 
 #[test]

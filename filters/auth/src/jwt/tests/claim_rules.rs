@@ -104,6 +104,12 @@ fn models_come_from_a_claim_and_a_token_without_it_is_refused() {
     assert_eq!(models(json!({})), Err(Denial::ClaimMissing));
     assert_eq!(models(json!({"llm": {"models": [7]}})), Err(Denial::TokenMalformed));
     assert_eq!(models(json!({"llm": {"models": ["a*b"]}})), Err(Denial::TokenMalformed));
+    assert_eq!(models(json!({"llm": {"models": vec!["a"; 64]}})).map(|models| models.len()), Ok(64));
+    assert_eq!(
+        models(json!({"llm": {"models": vec!["a"; 65]}})),
+        Err(Denial::TokenMalformed),
+        "each is kept in memory"
+    );
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use tollgate_core::Timestamp;
 use tollgate_core::handoff::REPLY;
 use tollgate_fakehost::abi;
 
@@ -14,6 +15,7 @@ fn call(order: &str) -> Http<Puppet> {
     let mut setup = tollgate_core::Setup {
         config: order.as_bytes(),
         env: &tollgate_fakehost::FakeEnvironment::default(),
+        now: Timestamp::default(),
         random: [7; 16],
         store: &HostStore,
         meter: &mut meter,

@@ -150,9 +150,10 @@ fn beyond_the_most_calls_are_refused() {
     let most = u32::try_from(MOST).unwrap();
     let _calls: Vec<_> = (0..most).map(|context| suspended(&root, context, true)).collect();
     assert_eq!(replies(), []);
-    let mut refused = suspended(&root, most, true);
-    assert_eq!(replies().len(), 1);
-    assert_eq!(refused.on_http_response_headers(0, true), Action::Continue);
+    let mut refused: Vec<_> = (most..most + 3).map(|context| suspended(&root, context, true)).collect();
+    assert_eq!(replies().iter().map(|(_, status)| *status).collect::<Vec<_>>(), [503, 503, 503]);
+    assert_eq!(refused[0].on_http_response_headers(0, true), Action::Continue, "its own refusal goes out");
+    assert_eq!(abi::with(|abi| abi.log.len()), 1, "callers do not set the rate of the log");
 }
 
 #[test]
