@@ -9,6 +9,7 @@ import dataclasses
 import os
 import pathlib
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,7 +68,7 @@ class Envoy:
 
 
 class Machine:
-    """Use it in a `with`: whatever it started ends there."""
+    """Use it in a `with`: whatever it started and made ends there. After an error the logs stay, the secrets do not."""
 
     def __init__(self, settings: argparse.Namespace):
         self.settings = settings
@@ -75,15 +76,22 @@ class Machine:
         self.processes: list[subprocess.Popen] = []
 
     def __enter__(self) -> "Machine":
+        try:
+            self.prepare()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def prepare(self) -> None:
         self.secrets = self.work / "secrets"
         self.dev("demo-secrets", str(self.secrets))
         port_file = self.work / "port"
         self.start("provider", [f"{self.settings.tools}/scripted-provider", "--listen", "127.0.0.1:0", "--port-file", str(port_file), "--no-record"])
         wait_for("the scripted provider", lambda: port_file.exists() and port_file.read_text())
         self.provider = port_file.read_text().strip()
-        return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, error, *_) -> None:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
         for process in self.processes:
@@ -91,6 +99,11 @@ class Machine:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        if error:
+            shutil.rmtree(self.work / "secrets", ignore_errors=True)
+            print(f"logs: {self.work}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.work, ignore_errors=True)
 
     def dev(self, *arguments: str) -> str:
         return subprocess.run([f"{self.settings.tools}/tollgate-dev", *arguments], check=True, text=True, cwd=ROOT, stdout=subprocess.PIPE).stdout.strip()

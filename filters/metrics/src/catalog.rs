@@ -136,8 +136,8 @@ const LABEL_NOTES: &[(&str, &str)] = &[
     ("source", "`api_keys`, or the name of the issuer"),
     (
         "result",
-        "of auth `allowed`, `denied`; of a fetch `fetched`, `not_modified`, `unreachable`, `status` (neither 200 nor 304), \
-         `too_large`, `unreadable`; of the cache `bypass`, `hit`, `miss`, `refresh`",
+        "of auth `allowed`, `denied`; of a fetch `fetched`, `not_modified`, `unreachable`, `status` (any other than 200, 304, 503 \
+         and 504), `too_large`, `unreadable`; of the cache `bypass`, `hit`, `miss`, `refresh`",
     ),
     ("reason", "allowed: how the caller proved who it is; denied: the code of the refusal"),
     ("decision", "`allowed`, `denied`, `bypassed`; shared state gave out: `exhausted`, `contended`, `unsettled`"),
