@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate_core::ports::{Body, Hash, Headers, Signatures};
+use tollgate_core::ports::{Body, Hash, Headers, SharedStore, Signatures};
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
 use tollgate_core::{Counter, metric};
 use tollgate_llm::{Dialect, refuse};
@@ -199,6 +199,10 @@ impl Filter for AuthFilter {
 
     fn on_answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) {
         self.take_in(cx, |cx, keys| keys.answer(cx, callout, answer));
+    }
+
+    fn on_end(&self, store: &dyn SharedStore) {
+        self.policy.remotes().for_each(|keys| keys.release(store));
     }
 }
 

@@ -107,6 +107,8 @@ pub trait Watched {
     fn tick(&self, cx: &mut Background<'_>) -> Change;
     /// An answer to somebody's callout.
     fn answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) -> Change;
+    /// Gives the lease back, as the answer will not come.
+    fn release(&self, store: &dyn SharedStore);
     /// Where it is.
     fn address(&self) -> &Address;
     /// Takes bytes for the document, as if they had been fetched.
@@ -158,6 +160,16 @@ impl<T> Watched for Remote<T> {
         self.look_up(&mut state, store);
         if !state.record.is_stale(now, &self.address) {
             self.take_document(&mut state, store);
+        }
+    }
+
+    fn release(&self, store: &dyn SharedStore) {
+        let mut state = self.state.borrow_mut();
+        let Some((_, attempt)) = state.flight.take() else { return };
+        self.look_up(&mut state, store);
+        if state.record.started == attempt {
+            let record = Record { leased_until: 0, ..state.record.clone() };
+            self.write(&mut state, store, &record);
         }
     }
 

@@ -29,7 +29,7 @@ impl<T> Remote<T> {
     }
 
     /// Writes the record unless somebody else did since it was read.
-    fn write(&self, state: &mut State<T>, store: &dyn SharedStore, record: &Record) -> bool {
+    pub(super) fn write(&self, state: &mut State<T>, store: &dyn SharedStore, record: &Record) -> bool {
         let expect = state.version.map_or(Expect::Absent, Expect::Version);
         let is_written = store.put(&self.address.record_key(), &record.encode(), expect);
         self.look_up(state, store);

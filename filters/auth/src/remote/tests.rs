@@ -263,6 +263,20 @@ fn a_worker_that_died_with_the_lease_is_overtaken_and_its_late_answer_ignored() 
 }
 
 #[test]
+fn a_worker_whose_configuration_ends_gives_the_lease_back() {
+    let (mut proxy, old, new) = (proxy(), worker(), worker());
+    tick(&mut proxy, &old);
+    tick(&mut proxy, &new);
+    assert_eq!(proxy.callouts.sent().len(), 1);
+    old.release(&proxy.store);
+    tick(&mut proxy, &new);
+    assert_eq!(proxy.callouts.sent().len(), 2);
+    ok(&mut proxy, &new, "one");
+    old.release(&proxy.store);
+    assert_eq!(text(&new), Some("one".into()));
+}
+
+#[test]
 fn a_document_that_cannot_be_read_back_is_fetched_whole() {
     let (mut proxy, worker) = (proxy(), worker());
     tick(&mut proxy, &worker);

@@ -36,6 +36,11 @@ pub trait Filter: Sized + 'static {
     fn on_answer(&self, cx: &mut Background<'_>, callout: CalloutId, answer: &Answer<'_>) {
         let _ = (cx, callout, answer);
     }
+
+    /// This configuration is in use no more, and answers to its callouts will not come. Not told where the VM dies.
+    fn on_end(&self, store: &dyn SharedStore) {
+        let _ = store;
+    }
 }
 
 /// What a filter may touch outside of any call.

@@ -52,6 +52,15 @@ impl<F: Filter> Root<F> {
     }
 }
 
+/// The proxy has dropped the configuration, once its last call was over.
+impl<F: Filter> Drop for Root<F> {
+    fn drop(&mut self) {
+        if let Some(filter) = &self.filter {
+            filter.on_end(&HostStore);
+        }
+    }
+}
+
 impl<F: Filter> Context for Root<F> {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         let headers =

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate_core::ports::{Body, Headers};
+use tollgate_core::ports::{Body, Expect, Headers, SharedStore};
 use tollgate_core::{Answer, Background, Callout, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream};
 use tollgate_fakehost::abi;
 
@@ -44,6 +44,10 @@ impl Filter for Puppet {
 
     fn open(self: &Rc<Self>) -> PuppetStream {
         PuppetStream { order: self.order.clone() }
+    }
+
+    fn on_end(&self, store: &dyn SharedStore) {
+        store.put("ended", self.order.as_bytes(), Expect::Anything);
     }
 
     fn pace(&self) -> Option<Duration> {

@@ -1,4 +1,5 @@
 use proxy_wasm::types::Action;
+use tollgate_core::ports::SharedStore as _;
 use tollgate_fakehost::abi;
 
 use super::*;
@@ -59,4 +60,16 @@ fn a_call_before_any_configuration_is_refused() {
 #[test]
 fn root_contexts_open_calls() {
     assert_eq!(Root::<Puppet>::new(1).get_type(), Some(ContextType::HttpContext));
+}
+
+#[test]
+fn the_end_of_a_configuration_is_told_once_it_was_one() {
+    drop(Root::<Puppet>::new(1));
+    let left = || HostStore.get("ended").map(|left| left.value);
+    assert_eq!(left(), None);
+    let mut root = Root::new(1);
+    configure(&mut root, "continue");
+    assert!(!configure(&mut root, "bad"));
+    drop(root);
+    assert_eq!(left().as_deref(), Some(&b"continue"[..]));
 }
