@@ -1,30 +1,25 @@
-//! The phases of auth: the request's head, and its body where the caller is limited to models; between calls, the keys.
-//!
-//! A call is suspended only where a key that is to be fetched may change the verdict.
+//! Who calls: what the policy knows, what is remembered, and between calls the keys that servers keep.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tollgate_core::ports::{Body, Hash, Headers, SharedStore, Signatures};
-use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, Timestamp};
+use tollgate_core::ports::{Hash, SharedStore, Signatures};
+use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Setup, Timestamp};
 use tollgate_core::{Counter, metric};
-use tollgate_llm::{Dialect, refuse};
 
 use crate::api_key::KeyDigest;
 use crate::caller::Caller;
 use crate::config::Policy;
-use crate::credential;
 use crate::denial::Denial;
-use crate::grant::{Permit, Refused};
 use crate::jwt::{Verified, looks_like_token};
 use crate::memory::{Memory, Place};
-use crate::outgoing;
 use crate::remote::{Change, Look, Remote, Watched};
+use crate::stream::AuthStream;
 
 /// Authentication as a filter.
 pub struct AuthFilter {
-    policy: Policy,
+    pub(crate) policy: Policy,
     /// Borrowed for one look-up at a time, never while anything else runs.
     memory: RefCell<Memory>,
     counters: Counters,
@@ -49,13 +44,13 @@ impl Default for Counters {
 
 /// How a caller proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+pub(crate) enum Proof {
     ApiKey,
     Jwt,
 }
 
 /// Why nobody is known by a credential.
-enum Unknown {
+pub(crate) enum Unknown {
     Denied(Denial),
     /// Its key may be on its way.
     Waits,
@@ -71,7 +66,12 @@ impl AuthFilter {
     /// A known digest is proof, so keys come first and may look like anything; the form of the rest says whether it was
     /// meant as a token. What is remembered was no key, and need not be looked for among them again. `asked` is when the
     /// call came.
-    fn identify(&self, credential: &str, asked: Timestamp, cx: &mut Cx<'_>) -> Result<(Rc<Caller>, Proof), Unknown> {
+    pub(crate) fn identify(
+        &self,
+        credential: &str,
+        asked: Timestamp,
+        cx: &mut Cx<'_>,
+    ) -> Result<(Rc<Caller>, Proof), Unknown> {
         let is_token = !self.policy.tokens.is_empty() && looks_like_token(credential);
         let place = self.memory.borrow().place(credential);
         if is_token && let Some(verdict) = self.recall(place, cx) {
@@ -128,7 +128,7 @@ impl AuthFilter {
         Ok(verdict?)
     }
 
-    fn allow(&self, cx: &mut Cx<'_>, proof: Proof) {
+    pub(crate) fn allow(&self, cx: &mut Cx<'_>, proof: Proof) {
         let counter = match proof {
             Proof::ApiKey => &self.counters.by_api_key,
             Proof::Jwt => &self.counters.by_jwt,
@@ -186,7 +186,7 @@ impl Filter for AuthFilter {
     }
 
     fn open(self: &Rc<Self>) -> AuthStream {
-        AuthStream { filter: Rc::clone(self), asked: Timestamp::default(), is_bare: false, held: None }
+        AuthStream::new(Rc::clone(self))
     }
 
     fn pace(&self) -> Option<Duration> {
@@ -204,105 +204,6 @@ impl Filter for AuthFilter {
     fn on_end(&self, store: &dyn SharedStore) {
         self.policy.remotes().for_each(|keys| keys.release(store));
     }
-}
-
-/// One call.
-pub struct AuthStream {
-    filter: Rc<AuthFilter>,
-    /// When it came.
-    asked: Timestamp,
-    /// No body follows its head.
-    is_bare: bool,
-    /// The call whose body will tell whether it may go on.
-    held: Option<Held>,
-}
-
-struct Held {
-    caller: Rc<Caller>,
-    proof: Proof,
-    path: Vec<u8>,
-}
-
-impl AuthStream {
-    fn decide(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
-        let all = headers.all();
-        let path = all.first(":path").unwrap_or_default();
-        let policy = &self.filter.policy;
-        let credential = credential::take(&all, path, policy.query_keys);
-        // An open path lets a call through with or without a credential, but not with one in its URL where none may be.
-        if policy.is_open(path) && credential != Err(Denial::InQuery) {
-            outgoing::rewrite(&all, path, &policy.identity_headers, None, headers);
-            return Flow::Continue;
-        }
-        let known = credential
-            .map_err(Unknown::Denied)
-            .and_then(|credential| self.filter.identify(&credential, self.asked, cx));
-        let (caller, proof) = match known {
-            Ok(known) => known,
-            Err(Unknown::Waits) => return Flow::Suspend,
-            Err(Unknown::Denied(denial)) => return deny(cx, denial.refusal().code(), reply(path, denial)),
-        };
-        match caller.grant.at_head(path) {
-            Permit::Refused(refused) => return deny(cx, refused.refusal().code(), refused.reply(path)),
-            // A body that never comes names no model.
-            Permit::InBody if self.is_bare => {
-                return deny(cx, Refused::NoModel.refusal().code(), Refused::NoModel.reply(path));
-            }
-            Permit::InBody => {
-                self.held = Some(Held { caller: Rc::clone(&caller), proof, path: path.to_vec() });
-            }
-            Permit::Given => self.filter.allow(cx, proof),
-        }
-        caller.hand_off(cx.handoff);
-        outgoing::rewrite(&all, path, &policy.identity_headers, Some(&caller.identity), headers);
-        Flow::Continue
-    }
-}
-
-impl Stream for AuthStream {
-    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
-        (self.asked, self.is_bare) = (cx.now, last);
-        self.decide(cx, headers)
-    }
-
-    fn on_wake(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Flow {
-        self.decide(cx, headers)
-    }
-
-    fn on_crowded(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Reply {
-        let all = headers.all();
-        let denial = Denial::KeysUnavailable;
-        cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", denial.refusal().code())], 1);
-        reply(all.first(":path").unwrap_or_default(), denial)
-    }
-
-    fn reads_request_body(&self) -> bool {
-        self.held.is_some()
-    }
-
-    fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
-        if !last && self.held.is_some() {
-            return Flow::Wait;
-        }
-        let Some(Held { caller, proof, path }) = self.held.take() else { return Flow::Continue };
-        match caller.grant.at_body(&path, &body.read()) {
-            Ok(()) => {
-                self.filter.allow(cx, proof);
-                Flow::Continue
-            }
-            Err(refused) => deny(cx, refused.refusal().code(), refused.reply(&path)),
-        }
-    }
-}
-
-fn deny(cx: &mut Cx<'_>, code: &str, reply: Reply) -> Flow {
-    cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", code)], 1);
-    Flow::Reply(reply)
-}
-
-fn reply(path: &[u8], denial: Denial) -> Reply {
-    let (name, value) = denial.advice();
-    refuse(Dialect::of(path), denial.refusal(), denial.message()).with_header(name, value)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! 4. [`grant`] says whether that caller may use this endpoint and this model;
 //! 5. [`outgoing`] removes every credential and every forged `x-gateway-*` header, and tells the provider who calls if
 //!    that is configured;
-//! 6. [`filter`] leaves the identity for the filters behind, or answers 401, 403, 400 or 503 in the caller's dialect; [`denial`] is
+//! 6. [`stream`] leaves the identity for the filters behind, or answers 401, 403, 400 or 503 in the caller's dialect; [`denial`] is
 //!    the table of reasons.
 //!
 //! [`remote`] keeps up with keys that live on a server: one fetch a process, the last good ones while it is down.
@@ -40,6 +40,7 @@ mod name;
 pub mod outgoing;
 mod query;
 pub mod remote;
+pub mod stream;
 #[cfg(test)]
 mod testkit;
 pub mod validity;

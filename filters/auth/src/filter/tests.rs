@@ -5,9 +5,11 @@ mod permission;
 use serde_json::json;
 use tollgate_fakehost::{Call, FakeHeaders, Proxy};
 
-use tollgate_core::{Identity, handoff};
+use tollgate_core::{Flow, Identity, Reply, Stream as _, handoff};
+use tollgate_llm::{Dialect, refuse};
 
 use super::*;
+use crate::stream::AuthStream;
 use crate::testkit::*;
 
 const PATH: &str = "/v1/chat/completions";
