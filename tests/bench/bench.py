@@ -68,10 +68,7 @@ def table(results: dict) -> list[dict]:
     rows = []
     for (name, shape, kind), figures in results.items():
         bare = results[("bare Envoy", shape, "miss")]
-        row = {"variant": name, "load": f"{shape} {kind}"}
-        for figure in ("cpu_us", "rps", "p50_us", "p99_us"):
-            row[figure] = load.median(figures, figure)
-            row[f"{figure}_ratio"] = load.ratio(figures, bare, figure)
+        row = {"variant": name, "load": f"{shape} {kind}"} | load.compared(figures, bare, ("cpu_us", "rps", "p50_us", "p99_us"))
         for figure in ("p50_us", "p99_us"):
             row[f"added_{figure}"] = load.added(figures, bare, figure)
         rows.append(row)

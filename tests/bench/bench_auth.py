@@ -110,9 +110,7 @@ def table(results: dict) -> list[dict]:
     rows = []
     for variant, figures in results.items():
         row = {"credential": variant.credential, "variant": variant.envoy, "target": variant.target}
-        for figure in ("cpu_us", "rps"):
-            row[figure] = load.median(figures, figure)
-            row[f"{figure}_ratio"] = load.ratio(figures, bare, figure)
+        row |= load.compared(figures, bare, ("cpu_us", "rps"))
         if variant.rival:
             rival = results[next(other for other in results if (other.credential, other.envoy) == (variant.credential, variant.rival))]
             row |= {"rival": variant.rival, "to_rival": load.ratio(figures, rival, "cpu_us")}

@@ -45,5 +45,10 @@ def ratio(rounds: list[dict], base: list[dict], figure: str) -> float:
     return statistics.median(one[figure] / other[figure] for one, other in zip(rounds, base))
 
 
+def compared(rounds: list[dict], base: list[dict], figures: tuple[str, ...]) -> dict:
+    """Each figure's median, and its ratio to the base's."""
+    return {name: median(rounds, name) for name in figures} | {f"{name}_ratio": ratio(rounds, base, name) for name in figures}
+
+
 def added(rounds: list[dict], base: list[dict], figure: str) -> float:
     return statistics.median(one[figure] - other[figure] for one, other in zip(rounds, base))

@@ -20,6 +20,7 @@ use tollgate_core::{ConfigError, config};
 use crate::api_key::ApiKeys;
 use crate::jwt::Verifier;
 use crate::outgoing::IdentityHeaders;
+use crate::query;
 use crate::remote::{Remote, Watched};
 pub use remote::RemoteSpec;
 pub use source::Source;
@@ -59,13 +60,12 @@ impl Policy {
     /// All documents that servers keep.
     pub fn remotes(&self) -> impl Iterator<Item = &dyn Watched> {
         let keys = self.remote_keys.iter().map(|keys| keys as &dyn Watched);
-        keys.chain(self.tokens.remotes().map(|(_, keys)| keys as &dyn Watched))
+        keys.chain(self.tokens.remotes().map(|keys| keys as &dyn Watched))
     }
 
     /// Whether a path needs no credential. Exactly what is configured matches, so no spelling of another path does.
     pub fn is_open(&self, path: &[u8]) -> bool {
-        let without_query = path.split(|byte| *byte == b'?').next().unwrap_or(path);
-        self.open_paths.contains(without_query)
+        self.open_paths.contains(query::bare(path))
     }
 }
 

@@ -99,7 +99,8 @@ impl AuthFilter {
         }
         match remote.filter(|_| fetched.is_none()) {
             None => Err(Denial::UnknownKey.into()),
-            Some(remote) => Err(wait_or(Denial::KeysUnavailable, remote, asked, cx.now)),
+            Some(remote) if remote.look(asked, cx.now) == Look::Wait => Err(Unknown::Waits),
+            Some(_) => Err(Denial::KeysUnavailable.into()),
         }
     }
 
@@ -142,7 +143,7 @@ impl AuthFilter {
         if let Some(keys) = &self.policy.remote_keys {
             wake |= each(cx, keys).wake;
         }
-        for (_, keys) in self.policy.tokens.remotes() {
+        for keys in self.policy.tokens.remotes() {
             let change = each(cx, keys);
             wake |= change.wake;
             if change.document {
@@ -150,13 +151,6 @@ impl AuthFilter {
             }
         }
         cx.wake |= wake;
-    }
-}
-
-fn wait_or<T>(denial: Denial, keys: &Remote<T>, asked: Timestamp, now: Timestamp) -> Unknown {
-    match keys.look(asked, now) {
-        Look::Wait => Unknown::Waits,
-        Look::Known | Look::Unknown => Unknown::Denied(denial),
     }
 }
 

@@ -109,7 +109,7 @@ impl Refused {
 impl Grant {
     /// Judges what the path says.
     pub fn at_head(&self, path: &[u8]) -> Permit {
-        let without_query = path.split(|byte| *byte == b'?').next().unwrap_or(path);
+        let without_query = query::bare(path);
         if OWN_PATHS.contains(&without_query) {
             return Permit::Given;
         }
@@ -184,7 +184,7 @@ fn in_path(path: &[u8]) -> impl Iterator<Item = String> {
 
 /// The names behind `deployments` and `engines` in a path; Azure does not mind their case.
 fn deployments(path: &[u8]) -> impl Iterator<Item = String> {
-    let path = path.split(|byte| *byte == b'?').next().unwrap_or(path);
+    let path = query::bare(path);
     let segments = || path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
     let is_marker =
         |segment: &[u8]| [&b"deployments"[..], b"engines"].iter().any(|word| segment.eq_ignore_ascii_case(word));

@@ -106,9 +106,9 @@ impl Verifier {
         Self { issuers }
     }
 
-    /// Every issuer's name and its keys that a server keeps.
-    pub fn remotes(&self) -> impl Iterator<Item = (&str, &Remote<KeySet>)> {
-        self.issuers.iter().filter_map(|issuer| Some((issuer.name.as_str(), issuer.remote.as_ref()?)))
+    /// The key sets that servers keep.
+    pub fn remotes(&self) -> impl Iterator<Item = &Remote<KeySet>> {
+        self.issuers.iter().filter_map(|issuer| issuer.remote.as_ref())
     }
 
     /// Whether there is no issuer at all.

@@ -7,6 +7,11 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
+/// The path in front of its query.
+pub(crate) fn bare(path: &[u8]) -> &[u8] {
+    path.split(|byte| *byte == b'?').next().unwrap_or(path)
+}
+
 /// The decoded values of all pairs of these names, in order; empty for a name without `=`.
 pub(crate) fn values<'p>(path: &'p [u8], names: &[&[u8]]) -> impl Iterator<Item = Cow<'p, [u8]>> {
     pairs(path)
@@ -21,7 +26,7 @@ pub(crate) fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
     if !pairs(path).any(|(_, pair)| is_named(pair)) {
         return None;
     }
-    let mut kept = path.split(|byte| *byte == b'?').next().unwrap_or_default().to_vec();
+    let mut kept = bare(path).to_vec();
     let mut before_first = Some(b'?');
     for (divider, pair) in pairs(path).filter(|(_, pair)| !is_named(pair)) {
         kept.push(before_first.take().unwrap_or(divider));
@@ -32,8 +37,7 @@ pub(crate) fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
 
 /// Every pair with the byte in front of it.
 fn pairs(path: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    let start = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
-    let mut rest = path.get(start..).unwrap_or_default();
+    let mut rest = path.get(bare(path).len()..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (divider, behind) = rest.split_first()?;
         let end = behind.iter().position(|byte| matches!(byte, b'&' | b';')).unwrap_or(behind.len());

@@ -72,6 +72,11 @@ struct Seen {
 }
 
 impl<T> State<T> {
+    /// Whether the store has another document than the one in use.
+    fn has_news(&self) -> bool {
+        self.record.document != 0 && self.seen().document != Some(self.record.document)
+    }
+
     fn seen(&self) -> Seen {
         Seen { ended: self.record.ended, document: self.current.as_ref().map(|(attempt, _)| *attempt) }
     }
@@ -187,9 +192,7 @@ impl<T> Watched for Remote<T> {
         let before = state.seen();
         self.look_up(&mut state, cx.store);
         // What another worker brought may be all that the calls here wait for.
-        let is_news = state.record.document != 0
-            && before.document != Some(state.record.document)
-            && !state.record.is_stale(cx.now, &self.address);
+        let is_news = state.has_news() && !state.record.is_stale(cx.now, &self.address);
         if !state.record.is_leased(cx.now) && !is_news {
             // An answer that comes now is too late to count.
             state.flight = None;

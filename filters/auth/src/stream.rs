@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, Flow, Reply, Stream, Timestamp, metric};
+use tollgate_core::{Cx, Flow, Refusal, Reply, Stream, Timestamp, metric};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::caller::Caller;
@@ -53,14 +53,12 @@ impl AuthStream {
         let (caller, proof) = match known {
             Ok(known) => known,
             Err(Unknown::Waits) => return Flow::Suspend,
-            Err(Unknown::Denied(denial)) => return deny(cx, denial.refusal().code(), reply(path, denial)),
+            Err(Unknown::Denied(denial)) => return Flow::Reply(deny(cx, path, denial)),
         };
         match caller.grant.at_head(path) {
-            Permit::Refused(refused) => return deny(cx, refused.refusal().code(), refused.reply(path)),
+            Permit::Refused(refused) => return Flow::Reply(forbid(cx, path, &refused)),
             // A body that never comes names no model.
-            Permit::InBody if self.is_bare => {
-                return deny(cx, Refused::NoModel.refusal().code(), Refused::NoModel.reply(path));
-            }
+            Permit::InBody if self.is_bare => return Flow::Reply(forbid(cx, path, &Refused::NoModel)),
             Permit::InBody => {
                 self.held = Some(Held { caller: Rc::clone(&caller), proof, path: path.to_vec() });
             }
@@ -83,10 +81,7 @@ impl Stream for AuthStream {
     }
 
     fn on_crowded(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) -> Reply {
-        let all = headers.all();
-        let denial = Denial::KeysUnavailable;
-        cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", denial.refusal().code())], 1);
-        reply(all.first(":path").unwrap_or_default(), denial)
+        deny(cx, headers.all().first(":path").unwrap_or_default(), Denial::KeysUnavailable)
     }
 
     fn reads_request_body(&self) -> bool {
@@ -103,17 +98,24 @@ impl Stream for AuthStream {
                 self.filter.allow(cx, proof);
                 Flow::Continue
             }
-            Err(refused) => deny(cx, refused.refusal().code(), refused.reply(&path)),
+            Err(refused) => Flow::Reply(forbid(cx, &path, &refused)),
         }
     }
 }
 
-fn deny(cx: &mut Cx<'_>, code: &str, reply: Reply) -> Flow {
-    cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", code)], 1);
-    Flow::Reply(reply)
-}
-
-fn reply(path: &[u8], denial: Denial) -> Reply {
+/// Nobody is known by this credential.
+fn deny(cx: &mut Cx<'_>, path: &[u8], denial: Denial) -> Reply {
+    count(cx, denial.refusal());
     let (name, value) = denial.advice();
     refuse(Dialect::of(path), denial.refusal(), denial.message()).with_header(name, value)
+}
+
+/// Who is known may not do this.
+fn forbid(cx: &mut Cx<'_>, path: &[u8], refused: &Refused) -> Reply {
+    count(cx, refused.refusal());
+    refused.reply(path)
+}
+
+fn count(cx: &mut Cx<'_>, refusal: Refusal) {
+    cx.meter.add(metric::AUTH, &[("result", "denied"), ("reason", refusal.code())], 1);
 }

@@ -130,10 +130,10 @@ impl<T> Remote<T> {
 
     /// Takes the store's document into use if it is another one.
     pub(super) fn take_document(&self, state: &mut State<T>, store: &dyn SharedStore) {
-        let attempt = state.record.document;
-        if attempt == 0 || state.current.as_ref().is_some_and(|(current, _)| *current == attempt) {
+        if !state.has_news() {
             return;
         }
+        let attempt = state.record.document;
         match self.stored(&state.record, store).and_then(|bytes| (self.read)(&bytes).ok()) {
             Some(document) => state.current = Some((attempt, Rc::new(document))),
             // Half written, or by another version of this filter: it must be fetched whole.
@@ -146,8 +146,7 @@ impl<T> Remote<T> {
 
     /// What follows from the record as it stands now, beside what was seen before.
     pub(super) fn settle(&self, state: &mut State<T>, cx: &mut Background<'_>, before: Seen) -> Change {
-        let is_stale = state.record.is_stale(cx.now, &self.address);
-        if is_stale {
+        if state.record.is_stale(cx.now, &self.address) {
             state.current = None;
         } else {
             self.take_document(state, cx.store);

@@ -81,10 +81,13 @@ impl Record {
 
     /// Whether a caller may cause an attempt.
     pub(super) fn may_look(&self, now: Timestamp) -> bool {
+        self.spent(now) <= nanos(ON_DEMAND_EVERY) * u64::from(MOST_AT_ONCE - 1)
+    }
+
+    /// How far fetches on demand are ahead of their pace.
+    fn spent(&self, now: Timestamp) -> u64 {
         let ahead = self.on_demand.saturating_sub(now.as_nanos());
-        let every = nanos(ON_DEMAND_EVERY);
-        let most = u64::from(MOST_AT_ONCE);
-        ahead <= every * (most - 1) || ahead > every * most
+        if ahead > nanos(ON_DEMAND_EVERY) * u64::from(MOST_AT_ONCE) { 0 } else { ahead }
     }
 
     /// Whether the document is too old to be used.
@@ -106,10 +109,7 @@ impl Record {
     pub(super) fn begun(mut self, now: Timestamp, address: &Address, on_demand: bool) -> Self {
         let begin = now.as_nanos();
         if on_demand {
-            let every = nanos(ON_DEMAND_EVERY);
-            let ahead = self.on_demand.saturating_sub(begin);
-            let ahead = if ahead > every * u64::from(MOST_AT_ONCE) { 0 } else { ahead };
-            self.on_demand = begin.saturating_add(ahead).saturating_add(every);
+            self.on_demand = begin.saturating_add(self.spent(now)).saturating_add(nanos(ON_DEMAND_EVERY));
         }
         if self.since == 0 || self.since > begin {
             self.since = begin;

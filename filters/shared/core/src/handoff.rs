@@ -80,9 +80,7 @@ pub fn usage(handoff: &dyn Handoff) -> Option<Usage> {
 
 /// Leaves the usage record as it stands now.
 pub fn set_usage(handoff: &mut dyn Handoff, usage: &Usage) {
-    if let Ok(json) = serde_json::to_vec(usage) {
-        handoff.set(USAGE, &json);
-    }
+    handoff.set(USAGE, &json(usage));
 }
 
 /// Whether the cache answered this call, so that it cost no tokens.

@@ -25,6 +25,11 @@ impl Callouts for HostCallouts {
 pub(crate) struct HostLog(pub(crate) &'static str);
 
 impl HostLog {
+    /// The gateway cannot do what it should.
+    pub(crate) fn error(&self, message: &str) {
+        self.line(LogLevel::Error, message);
+    }
+
     /// One line, whatever stands in the message.
     fn line(&self, level: LogLevel, message: &str) {
         abi::log(level, &format!("tollgate {}: {}", self.0, message.replace(char::is_control, " ")));

@@ -14,9 +14,10 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 use tollgate_core::{Cx, Filter, Flow, Reply, Stream, Timestamp, handoff};
 
+use crate::background::HostLog;
 use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostStore};
 use crate::{abi, signatures::HostSignatures, wire};
 
@@ -126,7 +127,7 @@ impl<F: Filter> Call<F> {
                 Action::Pause
             }
             Some(Flow::Wait) => {
-                log_error::<F>("a filter held a finished body; it was let go");
+                HostLog(F::NAME).error("a filter held a finished body; it was let go");
                 Action::Continue
             }
             Some(Flow::Continue) => Action::Continue,
@@ -213,14 +214,14 @@ impl<F: Filter> Call<F> {
             reply.headers.iter().map(|(name, value)| (name.clone(), wire::header_value(value))).collect();
         let details = format!("tollgate_{}", F::NAME);
         if !abi::send_local_response(reply.status, &details, &wire::encode_pairs(&headers), &reply.body) {
-            log_error::<F>("the proxy did not take a reply; the call is refused instead");
+            HostLog(F::NAME).error("the proxy did not take a reply; the call is refused instead");
             abi::send_local_response(503, &details, &wire::encode_pairs(&[]), b"");
         }
         Action::Pause
     }
 
     fn refuse(&mut self, side: Side, why: &str) -> Action {
-        log_error::<F>(&format!("{why}; the call is refused"));
+        HostLog(F::NAME).error(&format!("{why}; the call is refused"));
         self.reply(side, &Reply::unavailable())
     }
 }
@@ -231,8 +232,4 @@ fn after_reply(side: Side) -> Action {
         Side::Request => Action::Pause,
         Side::Response => Action::Continue,
     }
-}
-
-fn log_error<F: Filter>(message: &str) {
-    abi::log(LogLevel::Error, &format!("tollgate {}: {message}", F::NAME));
 }

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
 use tollgate_core::metric::BUILD_INFO;
 use tollgate_core::ports::{Headers as _, Meter};
 use tollgate_core::{Answer, Background, CalloutId, ConfigError, Filter, HeaderList, Setup, Timestamp};
@@ -95,9 +95,7 @@ impl<F: Filter> RootContext for Root<F> {
                 true
             }
             Err(error) => {
-                // One line, whatever stands in the offending field.
-                let problem = error.to_string().replace(char::is_control, " ");
-                abi::log(LogLevel::Error, &format!("tollgate {}: configuration refused: {problem}", F::NAME));
+                HostLog(F::NAME).error(&format!("configuration refused: {error}"));
                 false
             }
         }

@@ -1,4 +1,4 @@
-use proxy_wasm::types::Action;
+use proxy_wasm::types::{Action, LogLevel};
 use tollgate_core::ports::SharedStore as _;
 use tollgate_fakehost::abi;
 
