@@ -11,7 +11,7 @@
 //! A refusal names the model that was asked for, since the caller wrote it, and never the list.
 
 use tollgate_core::{Refusal, Reply};
-use tollgate_llm::{Api, Dialect, RequestFacts, refuse};
+use tollgate_llm::{Api, Dialect, ModelPattern, RequestFacts, refuse};
 
 use crate::query;
 
@@ -27,32 +27,6 @@ pub struct Grant {
     pub endpoints: Option<Vec<Api>>,
     /// Models, if they are limited.
     pub models: Option<Vec<ModelPattern>>,
-}
-
-/// One model, or all that begin alike (`gpt-4.1*`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelPattern {
-    /// This name, compared exactly.
-    Exact(String),
-    /// Every name that begins so.
-    Prefix(String),
-}
-
-impl ModelPattern {
-    /// Reads 1 to 256 bytes; an asterisk may stand at the end alone.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (prefix, is_prefix) = text.strip_suffix('*').map_or((text, false), |prefix| (prefix, true));
-        let is_good =
-            (1..=256).contains(&text.len()) && !prefix.contains('*') && !prefix.chars().any(char::is_control);
-        is_good.then(|| if is_prefix { Self::Prefix(prefix.to_owned()) } else { Self::Exact(text.to_owned()) })
-    }
-
-    fn allows(&self, model: &str) -> bool {
-        match self {
-            Self::Exact(name) => name == model,
-            Self::Prefix(prefix) => model.starts_with(prefix.as_str()),
-        }
-    }
 }
 
 /// What the head of a call says about its permission.
@@ -159,7 +133,7 @@ impl Grant {
     }
 
     fn allows(&self, model: &str) -> bool {
-        self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| pattern.allows(model)))
+        self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| pattern.matches(model)))
     }
 }
 

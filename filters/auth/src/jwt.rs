@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use tollgate_core::Identity;
 use tollgate_core::ports::Signatures;
-use tollgate_llm::Api;
+use tollgate_llm::{Api, ModelPattern};
 
 use crate::caller::Caller;
 use crate::denial::Denial;
-use crate::grant::{Grant, ModelPattern};
+use crate::grant::Grant;
 use crate::name::{MAX_NAME, MAX_SUBJECT, TOKEN_PREFIX, is_name};
 use crate::remote::Remote;
 pub use algorithm::{Algorithm, Kind};

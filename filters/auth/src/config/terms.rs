@@ -2,10 +2,10 @@
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tollgate_llm::Api;
+use tollgate_llm::{Api, ModelPattern};
 
 use super::spec::ApiKeySpec;
-use crate::grant::{Grant, ModelPattern};
+use crate::grant::Grant;
 use crate::validity::Validity;
 
 /// A field and what is wrong with it.

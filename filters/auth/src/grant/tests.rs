@@ -30,13 +30,6 @@ fn models_are_exact_or_begin_alike() {
 }
 
 #[test]
-fn patterns_of_other_forms_are_refused() {
-    for text in ["", "a*b", "*a", "a**", "a\nb", &"x".repeat(257)] {
-        assert_eq!(ModelPattern::parse(text), None, "{text}");
-    }
-}
-
-#[test]
 fn a_caller_without_limits_never_waits() {
     for path in [CHAT, b"/v1/files", b"/v1beta/models/m:generateContent"] {
         assert_eq!(Grant::default().at_head(path), Permit::Given);

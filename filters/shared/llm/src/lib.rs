@@ -6,6 +6,7 @@
 //! length of a body. It makes no decision, and it keeps nothing of what people wrote.
 
 mod api;
+mod model_pattern;
 mod refusal;
 mod request;
 pub mod scan;
@@ -14,6 +15,7 @@ mod usage;
 mod usage_chunk;
 
 pub use api::{Api, Dialect};
+pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
 pub use request::{BadRequest, RequestFacts, force_stream_usage};
 pub use scan::ModelScanner;
