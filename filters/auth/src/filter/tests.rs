@@ -199,6 +199,7 @@ fn odd_bytes_are_a_refusal_and_no_crash() {
             store: &gate.proxy.store,
             meter: &mut meter,
             signatures: &gate.proxy.signatures,
+            log: &mut gate.proxy.log.clone(),
         };
         let flow = call.stream.on_request_headers(&mut cx, &mut headers, true);
         assert!(matches!(flow, Flow::Reply(reply) if reply.status == 401), "{name} {value:?}");

@@ -89,6 +89,8 @@ pub struct Cx<'a> {
     pub meter: &'a mut dyn Meter,
     /// The proxy's own cryptography.
     pub signatures: &'a dyn Signatures,
+    /// The proxy's log.
+    pub log: &'a mut dyn Log,
 }
 
 /// One call, phase by phase. Trailers end a body: a body phase with `last` set always comes, unless the call is cut.

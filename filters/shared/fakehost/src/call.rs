@@ -45,6 +45,7 @@ impl<S: Stream> Call<S> {
             store: &self.proxy.store,
             meter: &mut self.proxy.meter,
             signatures: &self.proxy.signatures,
+            log: &mut self.proxy.log,
         };
         run(&mut self.stream, &mut cx, &mut self.request_headers, &mut self.response_headers)
     }

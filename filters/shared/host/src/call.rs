@@ -69,6 +69,7 @@ impl<F: Filter> Call<F> {
             store: &HostStore,
             meter: &mut HostMeter,
             signatures: &HostSignatures,
+            log: &mut HostLog(F::NAME),
         };
         self.stream.as_mut().map(|stream| run(stream, &mut cx))
     }
