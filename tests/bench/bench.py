@@ -36,7 +36,9 @@ def only(config: dict, filters: list[str]) -> None:
         if entry["name"] == "tollgate.budget":
             value = entry["typed_config"]["config"]["configuration"]
             budget = json.loads(value["value"])
-            budget["tokens_per_minute"] = {"default": 10**12}
+            for rule in budget["rules"]:
+                rule["limit"] = "1000000000" if rule["unit"] == "usd" else 10**15
+                rule.pop("limits", None)
             value["value"] = json.dumps(budget)
         kept.append(entry)
     chain["http_filters"] = kept

@@ -18,6 +18,11 @@ fn chat(gateway: &Gateway, max_tokens: u64, more: &Value) -> Call {
     gateway.post_as("globex", "/v1/chat/completions", &body)
 }
 
+fn budget_of(own: &Answer, rule: &str) -> Value {
+    let budgets = own.json()["budgets"].as_array().unwrap().clone();
+    budgets.into_iter().find(|entry| entry["rule"] == rule).unwrap()
+}
+
 on_both_envoys!(a_call_larger_than_the_limit_is_refused_with_the_way_out, async |gateway| {
     let call = chat(gateway, 5_000, &json!({}));
     let mark = call.mark().to_owned();
@@ -97,13 +102,17 @@ on_own_envoys!(what_is_charged_to_calls_side_by_side_is_what_the_provider_report
     gateway.expect_metric("gateway_requests_total", &[], 60.0).await;
     gateway.expect_metric("gateway_tokens_total", &[], sum as f64).await;
     let own = Call::get(&gateway.url("/gateway/budget")).bearer(&gateway.key("globex")).send().await.expect(200);
-    assert_eq!(own.json()["reserved_tokens"], 0);
+    assert_eq!(budget_of(&own, "tokens-per-minute")["reserved"], 0);
 });
 
 on_own_envoys!(a_tenant_can_read_its_own_budget, async |gateway| {
     chat(gateway, 100, &json!({})).told("words", 100).send().await.expect(200);
     let own = Call::get(&gateway.url("/gateway/budget")).bearer(&gateway.key("globex")).send().await.expect(200);
-    let numbers: Vec<u64> = own.json().as_object().unwrap().values().filter_map(Value::as_u64).collect();
-    assert!(numbers.contains(&LIMIT), "{own}");
+    let tokens = budget_of(&own, "tokens-per-minute");
+    assert_eq!((&tokens["limit"], &tokens["reserved"]), (&json!(LIMIT), &json!(0)), "{own}");
+    assert_eq!(budget_of(&own, "requests-per-minute")["limit"], 60_000);
+    // 100 tokens out at 8 dollars a million, and the prompt.
+    let dollars = budget_of(&own, "dollars-per-month")["used"].as_str().unwrap().to_owned();
+    assert!(dollars.starts_with("0.0008"), "{dollars}");
     Call::get(&gateway.url("/gateway/budget")).send().await.expect(401);
 });

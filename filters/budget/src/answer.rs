@@ -1,76 +1,105 @@
-//! What the caller is told: `x-ratelimit-*` headers, refusals in its own dialect, and `GET /gateway/budget`.
+//! What the caller is told of a decision: `x-ratelimit-*` headers, `x-gateway-budget`, and refusals in its own dialect.
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tollgate_core::{Refusal, Reply};
 use tollgate_llm::{Dialect, refuse};
 
 use crate::account::Balance;
+use crate::admission::{Charge, Need, Refused};
+use crate::money::NanoUsd;
+use crate::rule::{Mode, Rule};
+use crate::unit::Unit;
 
-/// Where a caller reads its own budget.
-pub const OWN_BUDGET: &[u8] = b"/gateway/budget";
+/// How it was decided, where the operator wants it told.
+pub const EXPLANATION: &str = "x-gateway-budget";
 /// A retry is called futile when it would have to wait longer.
 const WORTH_WAITING: Duration = Duration::from_secs(60);
+/// Longest wait that is told, a year: a `retry-after` of centuries helps nobody.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
 
-/// The token limit as OpenAI tells it. `reset` is the time until the whole limit is free.
-pub fn rate_limit_headers(balance: &Balance) -> [(&'static str, String); 3] {
-    [
-        ("x-ratelimit-limit-tokens", balance.limit.to_string()),
-        ("x-ratelimit-remaining-tokens", balance.remaining.to_string()),
-        ("x-ratelimit-reset-tokens", openai_duration(balance.reset)),
-    ]
-}
-
-/// What a call would need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Need {
-    /// Estimated prompt tokens.
-    pub input: u64,
-    /// Tokens reserved for the output.
-    pub output: u64,
-}
-
-impl Need {
-    /// What is reserved. At least one token, so that debt stops every call.
-    pub const fn tokens(&self) -> u64 {
-        let sum = self.input.saturating_add(self.output);
-        if sum == 0 { 1 } else { sum }
-    }
-}
-
-/// 429: the call does not fit, now or (`wait` is `None`) ever.
-pub fn over_budget(dialect: Dialect, need: Need, wait: Option<Duration>, balance: &Balance) -> Reply {
-    let (limit, tokens) = (balance.limit, need.tokens());
-    let (wait, futile, message) = match wait {
-        Some(wait) => (
-            wait,
-            wait > WORTH_WAITING,
-            format!(
-                "Rate limit reached: {limit} tokens per minute, {} used and {} reserved, and this call needs about \
-                 {tokens}. Try again in {}.",
-                balance.used,
-                balance.reserved,
-                openai_duration(wait)
-            ),
-        ),
-        // It never fits. Clients that read nothing but `retry-after` should not come back at once.
-        None => (
-            balance.reset.max(WORTH_WAITING),
-            true,
-            format!(
-                "This call needs about {tokens} tokens ({} input, {} output), more than the whole limit of {limit} \
-                 tokens per minute, so it can never fit. Ask for fewer output tokens or send a shorter prompt.",
-                need.input, need.output
-            ),
-        ),
+/// The tightest limits of requests and of tokens, as OpenAI tells them: `x-ratelimit-{limit,remaining,reset}-…`. `reset` is the time
+/// until the whole limit is free. Rules in shadow mode limit nothing.
+pub fn rate_limit_headers(rules: &[Rule], charges: &[Charge]) -> Vec<(&'static str, String)> {
+    const REQUESTS: [&str; 3] =
+        ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+    const TOKENS: [&str; 3] =
+        ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+    let tightest = |unit| {
+        let balances = charges.iter().filter_map(|charge| {
+            let rule = rules.get(charge.rule)?;
+            charge.balance.filter(|_| rule.unit == unit && rule.mode == Mode::Enforce)
+        });
+        balances.min_by_key(|balance| (balance.remaining, balance.limit))
     };
-    let mut reply = refuse(dialect, Refusal::RateLimitExceeded, &message)
+    let told = [(Unit::Requests, REQUESTS), (Unit::Tokens, TOKENS)].map(|(unit, [limit, remaining, reset])| {
+        tightest(unit).map(|balance| {
+            [
+                (limit, balance.limit.to_string()),
+                (remaining, balance.remaining.to_string()),
+                (reset, openai_duration(balance.reset)),
+            ]
+        })
+    });
+    told.into_iter().flatten().flatten().collect()
+}
+
+/// How it was decided: a list of rules with parameters (RFC 9651 §3.1), amounts in the rule's unit, money in nano-dollars.
+/// `estimate` is what the call was taken to need.
+pub fn explanation(rules: &[Rule], charges: &[Charge], need: &Need) -> String {
+    let items = charges.iter().filter_map(|charge| {
+        let (rule, balance) = (rules.get(charge.rule)?, charge.balance?);
+        let mode = if rule.mode == Mode::Shadow { ";shadow" } else { "" };
+        Some(format!(
+            "\"{}\";unit={};limit={};used={};reserved={};estimate={}{mode}",
+            rule.name,
+            rule.unit.as_str(),
+            balance.limit,
+            balance.used,
+            balance.reserved,
+            need.amount(rule, charge.terms.limit),
+        ))
+    });
+    items.collect::<Vec<_>>().join(", ")
+}
+
+/// 429: the call does not fit into a rule, now or ever.
+pub fn over_budget(dialect: Dialect, rule: &Rule, refused: &Refused) -> Reply {
+    let wait = refused.wait.unwrap_or(refused.balance.reset.max(WORTH_WAITING)).min(LONGEST_WAIT);
+    let is_futile = rule.window.is_calendar() || refused.wait.is_none() || wait > WORTH_WAITING;
+    let refusal = if rule.window.is_calendar() { Refusal::InsufficientQuota } else { Refusal::RateLimitExceeded };
+    let reply = refuse(dialect, refusal, &message(rule, refused, wait))
         .with_header("retry-after", whole_seconds(wait).max(1).to_string());
-    for (name, value) in rate_limit_headers(balance) {
-        reply = reply.with_header(name, value);
+    if is_futile { reply.with_header("x-should-retry", "false") } else { reply }
+}
+
+fn message(rule: &Rule, refused: &Refused, wait: Duration) -> String {
+    let Balance { limit, used, reserved, .. } = refused.balance;
+    let (unit, noun) = (rule.unit, rule.unit.noun());
+    let shown = |amount| amount_text(unit, amount);
+    let (limit, need) = (shown(limit), shown(refused.amount));
+    let terms = format!("`{}` allows {limit} {noun} per {}", rule.name, rule.window);
+    if refused.wait.is_none() {
+        return format!(
+            "The limit {terms}, and this call may need {need}, so it can never fit. Ask for fewer output tokens or send \
+             a shorter prompt."
+        );
     }
-    if futile { reply.with_header("x-should-retry", "false") } else { reply }
+    let kind = if rule.window.is_calendar() { "Quota used up" } else { "Rate limit reached" };
+    format!(
+        "{kind}: {terms}; {} are used and {} reserved, and this call needs about {need}. Try again in {}.",
+        shown(used),
+        shown(reserved),
+        openai_duration(wait)
+    )
+}
+
+/// An amount as people write it: whole units, or dollars.
+pub fn amount_text(unit: Unit, amount: u64) -> String {
+    match unit {
+        Unit::Usd => NanoUsd(amount).to_string(),
+        _ => amount.to_string(),
+    }
 }
 
 /// 503: the ledger could not decide.
@@ -85,6 +114,11 @@ pub fn compressed(dialect: Dialect) -> Reply {
     refuse(dialect, Refusal::InvalidRequest, message)
 }
 
+/// 400: budgets go by the model, and none is named.
+pub fn no_model(dialect: Dialect) -> Reply {
+    refuse(dialect, Refusal::InvalidRequest, "The request names no model, and budgets here depend on it. Name one.")
+}
+
 /// 413: the body is longer than the filter holds.
 pub fn too_large(dialect: Dialect, most: usize) -> Reply {
     refuse(
@@ -94,33 +128,8 @@ pub fn too_large(dialect: Dialect, most: usize) -> Reply {
     )
 }
 
-#[derive(Serialize)]
-struct OwnBudget<'a> {
-    tenant: &'a str,
-    limit_tokens: u64,
-    used_tokens: u64,
-    reserved_tokens: u64,
-    remaining_tokens: u64,
-    reset_seconds: u64,
-}
-
-/// 200: the caller's own budget. Tokens per rolling minute; `reset_seconds` rounded up.
-pub fn own_budget(tenant: &str, balance: &Balance) -> Reply {
-    let body = OwnBudget {
-        tenant,
-        limit_tokens: balance.limit,
-        used_tokens: balance.used,
-        reserved_tokens: balance.reserved,
-        remaining_tokens: balance.remaining,
-        reset_seconds: whole_seconds(balance.reset),
-    };
-    // A string and five numbers always serialize.
-    let body = serde_json::to_vec(&body).unwrap_or_default();
-    Reply::json(200, body).with_header("cache-control", "no-store")
-}
-
 /// Rounded up, so that who comes back then is not early.
-fn whole_seconds(duration: Duration) -> u64 {
+pub fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 

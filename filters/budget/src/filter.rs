@@ -12,29 +12,39 @@
 //! The usage record (`tollgate_core::handoff::USAGE`) says the same at every moment, so metrics and access log agree
 //! with what is settled.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{
-    ConfigError, Cx, Filter, Flow, HeaderList, Refusal, Reply, Setup, Stream, handoff, header, metric,
-};
-use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, refuse};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, HeaderList, Identity, Setup, Stream, Timestamp, handoff, header};
+use tollgate_llm::{Api, Dialect};
 
-use crate::account::{Balance, Lease, Verdict};
-use crate::answer::{self, Need, OWN_BUDGET};
-use crate::codec::TenantId;
-use crate::config::{OnContention, Policy};
-use crate::ledger::{Ledger, Payer};
+use crate::answer;
+use crate::call::Asking;
+use crate::config::Policy;
+use crate::ledger::Ledger;
+use crate::meters::Meters;
+use crate::report::{self, Query};
 use crate::spend::Spend;
-use crate::watch::BYTES_PER_TOKEN;
 
 /// Who pays when no auth filter runs before: all callers together.
 const ANONYMOUS: &str = "anonymous";
+/// A provider that reports absurd usage leaves one line in the log in this time.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// The budget filter.
-#[derive(Debug)]
 pub struct Budget {
-    policy: Policy,
+    /// What it goes by.
+    pub policy: Policy,
+    /// What it counts.
+    pub meters: Meters,
+    /// Whether any rule must know the model.
+    pub needs_model: bool,
+    needs_route: bool,
+    /// Whether any rule counts calls that run no model we know.
+    counts_other: bool,
+    told_at: Cell<Timestamp>,
 }
 
 impl Filter for Budget {
@@ -42,7 +52,15 @@ impl Filter for Budget {
     type Stream = BudgetStream;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        Policy::parse(setup.config).map(|policy| Self { policy })
+        let policy = Policy::parse(setup.config)?;
+        Ok(Self {
+            meters: Meters::new(&policy.rules),
+            needs_model: policy.rules.iter().any(|rule| rule.needs_model()),
+            needs_route: policy.rules.iter().any(|rule| rule.needs_route()),
+            counts_other: policy.rules.iter().any(|rule| rule.counts_other()),
+            told_at: Cell::default(),
+            policy,
+        })
     }
 
     fn open(self: &Rc<Self>) -> BudgetStream {
@@ -50,19 +68,32 @@ impl Filter for Budget {
     }
 }
 
+impl Budget {
+    /// All accounts.
+    pub fn ledger<'a>(&self, cx: &Cx<'a>) -> Ledger<'a> {
+        Ledger::new(cx.store, self.policy.slots)
+    }
+
+    /// Writes a line, but not for every call.
+    pub fn tell_of_absurd_usage(&self, cx: &mut Cx<'_>) {
+        if cx.now.since(self.told_at.get()) >= LOG_PAUSE {
+            self.told_at.set(cx.now);
+            cx.log.warn("a provider reported more tokens than any call can use; the usage was capped");
+        }
+    }
+}
+
 /// One call.
-#[derive(Debug)]
 pub struct BudgetStream {
     budget: Rc<Budget>,
     phase: Phase,
 }
 
-#[derive(Debug)]
 enum Phase {
-    /// Nothing to decide: not a model call, refused, or settled already.
+    /// Nothing to decide: not counted, refused, or settled already.
     Outside,
     /// The body of a model call is being read.
-    Reading { payer: Payer, path: Vec<u8> },
+    Reading(Box<Asking>),
     /// Admitted, not yet settled.
     Open(Box<Spend>),
 }
@@ -72,38 +103,61 @@ impl Stream for BudgetStream {
         let all = headers.all();
         let method = all.first(":method").unwrap_or_default();
         let path = all.first(":path").unwrap_or_default();
-        if method == b"GET" && path.split(|byte| *byte == b'?').next() == Some(OWN_BUDGET) {
-            return Flow::Reply(self.own_budget(cx));
+        if method == b"GET" && path.split(|byte| *byte == b'?').next() == Some(report::PATH) {
+            let identity = handoff::identity(cx.handoff);
+            let ledger = self.budget.ledger(cx);
+            let query = Query::parse(path);
+            return Flow::Reply(report::report(&self.budget.policy, &ledger, cx.now, identity.as_ref(), &query));
         }
         // A provider that does not look at the method would run the model for any call that brings a body.
-        let may_run_a_model = Api::of(path).is_inference() && (method == b"POST" || !last);
-        if !may_run_a_model {
-            count(cx, "bypassed");
+        let may_do_work = method == b"POST" || !last;
+        let is_inference = Api::of(path).is_inference();
+        if !may_do_work || !(is_inference || self.budget.counts_other) {
+            self.budget.meters.bypassed.increment(cx.meter);
             return Flow::Continue;
+        }
+        let asking = self.asking(cx, path);
+        if !is_inference {
+            return self.admit(cx, asking, None);
         }
         // Whatever reads as JSON here, the provider would read what it unpacks to.
         if header::is_encoded(&all) {
             return Flow::Reply(answer::compressed(Dialect::of(path)));
         }
-        if declared_length(&all).is_some_and(|length| length > self.budget.policy.max_body_bytes as u64) {
-            return Flow::Reply(answer::too_large(Dialect::of(path), self.budget.policy.max_body_bytes));
+        let most = self.budget.policy.max_body_bytes;
+        if declared_length(&all).is_some_and(|length| length > most as u64) {
+            return Flow::Reply(answer::too_large(Dialect::of(path), most));
         }
-        // Usage must be readable in the answer, and the body may grow by a stream option.
-        headers.remove("accept-encoding");
+        // Usage must be readable in the answer (without the header any coding is acceptable, RFC 9110 §12.5.3), and the body may grow
+        // by a stream option.
+        headers.set("accept-encoding", b"identity");
         headers.remove("content-length");
-        self.phase = Phase::Reading { payer: self.payer(cx), path: path.to_vec() };
-        if last { self.admit(cx, None) } else { Flow::Continue }
+        if last {
+            return self.admit(cx, asking, None);
+        }
+        self.phase = Phase::Reading(Box::new(asking));
+        Flow::Continue
+    }
+
+    fn reads_request_body(&self) -> bool {
+        matches!(self.phase, Phase::Reading(_))
     }
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
-        let Phase::Reading { path, .. } = &self.phase else { return Flow::Continue };
+        let Phase::Reading(asking) = &self.phase else { return Flow::Continue };
         let most = self.budget.policy.max_body_bytes;
         if body.len() > most {
-            let reply = answer::too_large(Dialect::of(path), most);
+            let reply = answer::too_large(Dialect::of(&asking.path), most);
             self.phase = Phase::Outside;
             return Flow::Reply(reply);
         }
-        if last { self.admit(cx, Some(body)) } else { Flow::Wait }
+        if !last {
+            return Flow::Wait;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Outside) {
+            Phase::Reading(asking) => self.admit(cx, *asking, Some(body)),
+            Phase::Outside | Phase::Open(_) => Flow::Continue,
+        }
     }
 
     fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
@@ -120,112 +174,35 @@ impl Stream for BudgetStream {
 
     fn on_log(&mut self, cx: &mut Cx<'_>) {
         let Phase::Open(spend) = std::mem::replace(&mut self.phase, Phase::Outside) else { return };
-        if self.ledger(cx).settle(&spend.payer, cx.now, spend.lease, spend.cost().total()).is_err() {
-            // The hold stands until its lease ends; what the call cost beyond it is lost.
-            count(cx, "unsettled");
-        }
+        spend.settle(cx);
     }
 }
 
 impl BudgetStream {
-    fn ledger<'a>(&self, cx: &Cx<'a>) -> Ledger<'a> {
-        Ledger { store: cx.store, slots: self.budget.policy.slots }
+    fn asking(&self, cx: &Cx<'_>, path: &[u8]) -> Asking {
+        let identity = handoff::identity(cx.handoff).unwrap_or_else(|| Identity {
+            tenant: ANONYMOUS.to_owned(),
+            credential_id: String::new(),
+            tier: None,
+        });
+        let route = if self.budget.needs_route { cx.attributes.route_name() } else { None };
+        Asking { budget: Rc::clone(&self.budget), identity, route: route.unwrap_or_default(), path: path.to_vec() }
     }
 
-    fn payer(&self, cx: &Cx<'_>) -> Payer {
-        let identity = handoff::identity(cx.handoff);
-        self.payer_named(identity.as_ref().map_or(ANONYMOUS, |identity| &identity.tenant))
-    }
-
-    fn payer_named(&self, tenant: &str) -> Payer {
-        Payer { tenant: TenantId::of(tenant), limit: self.budget.policy.limit_of(tenant) }
-    }
-
-    fn own_budget(&self, cx: &Cx<'_>) -> Reply {
-        let Some(identity) = handoff::identity(cx.handoff) else {
-            let message = "Send an API key or a token to read your own budget.";
-            return refuse(Dialect::OpenAi, Refusal::MissingCredential, message);
-        };
-        let balance = self.ledger(cx).balance(&self.payer_named(&identity.tenant), cx.now);
-        answer::own_budget(&identity.tenant, &balance)
-    }
-
-    /// The request is whole: decides, and makes sure that a stream will say what it cost.
-    fn admit(&mut self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Flow {
-        let Phase::Reading { payer, path } = std::mem::replace(&mut self.phase, Phase::Outside) else {
-            return Flow::Continue;
-        };
-        let dialect = Dialect::of(&path);
-        let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
-        let facts = match RequestFacts::parse(&path, &bytes) {
-            Ok(facts) => facts,
-            Err(bad) => return Flow::Reply(refuse(dialect, Refusal::InvalidRequest, &bad.to_string())),
-        };
-        let need = self.need(&facts);
-        let (lease, balance) = match self.reserve(cx, &payer, need, dialect) {
-            Ok(reserved) => reserved,
-            Err(reply) => return Flow::Reply(reply),
-        };
-        // Nothing to change means that the client asked for usage itself, so it will see it.
-        let hide_usage = facts.stream && body.is_some_and(|body| force_usage(facts.api, body, &bytes));
-        let spend = Spend::new(payer, lease, balance, facts.api, need.input, hide_usage);
-        spend.hand_off(cx);
-        self.phase = Phase::Open(Box::new(spend));
-        Flow::Continue
-    }
-
-    /// Input: four bytes of text a token. Output: what the caller allows, else the configured estimate, per choice.
-    fn need(&self, facts: &RequestFacts) -> Need {
-        let output = match facts.api {
-            Api::Embeddings => 0,
-            _ => facts.max_output.unwrap_or(self.budget.policy.output_estimate).saturating_mul(facts.choices),
-        };
-        Need { input: facts.text_bytes.div_ceil(BYTES_PER_TOKEN), output }
-    }
-
-    fn reserve(
-        &self,
-        cx: &mut Cx<'_>,
-        payer: &Payer,
-        need: Need,
-        dialect: Dialect,
-    ) -> Result<(Option<Lease>, Option<Balance>), Reply> {
-        let policy = &self.budget.policy;
-        match self.ledger(cx).reserve(payer, cx.now, need.tokens(), policy.lease) {
-            Ok((Verdict::Granted(lease), balance)) => {
-                count(cx, "allowed");
-                Ok((Some(lease), Some(balance)))
+    fn admit(&mut self, cx: &mut Cx<'_>, asking: Asking, body: Option<&mut dyn Body>) -> Flow {
+        match asking.decide(cx, body) {
+            Ok(spend) => {
+                spend.hand_off(cx);
+                self.phase = Phase::Open(Box::new(spend));
+                Flow::Continue
             }
-            Ok((Verdict::Later(wait), balance)) => {
-                count(cx, "denied");
-                Err(answer::over_budget(dialect, need, Some(wait), &balance))
-            }
-            Ok((Verdict::Never, balance)) => {
-                count(cx, "denied");
-                Err(answer::over_budget(dialect, need, None, &balance))
-            }
-            Err(fault) => {
-                count(cx, fault.as_str());
-                match policy.on_contention {
-                    OnContention::Allow => Ok((None, None)),
-                    OnContention::Deny => Err(answer::undecided(dialect)),
-                }
-            }
+            Err(reply) => Flow::Reply(reply),
         }
     }
 }
 
-fn force_usage(api: Api, body: &mut dyn Body, bytes: &[u8]) -> bool {
-    matches!(api, Api::ChatCompletions | Api::Completions)
-        && force_stream_usage(bytes).is_some_and(|forced| body.replace(&forced))
-}
-
 fn declared_length(headers: &HeaderList) -> Option<u64> {
     std::str::from_utf8(headers.first("content-length")?).ok()?.trim().parse().ok()
-}
-
-fn count(cx: &mut Cx<'_>, decision: &str) {
-    cx.meter.add(metric::BUDGET, &[("decision", decision)], 1);
 }
 
 #[cfg(test)]

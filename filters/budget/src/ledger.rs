@@ -1,42 +1,47 @@
 //! All accounts, in a fixed set of shared-data slots, changed by compare-and-swap.
 //!
-//! Shared data can neither delete nor expire, so tenants are hashed into slots and a slot whose account is idle may
-//! change hands. A tenant's slot is one of `PROBES` neighbours of its home: it takes the first that is free when it
-//! has none. Slots name their owner, so tenants of one hash never pay for each other; if all neighbours are busy with
-//! other tenants, that is an outcome ([`Fault::Exhausted`]) and not a merged budget.
+//! Shared data can neither delete nor expire, so owners are hashed into slots and a slot whose account is idle may
+//! change hands. An owner's slot is one of `PROBES` neighbours of its home: it takes the first that is free when it
+//! has none. Slots name their owner, so owners of one hash never pay for each other; if all neighbours are busy with
+//! others, that is an outcome ([`Fault::Exhausted`]) and not a merged budget.
 //!
 //! Every change is read, compute, write-if-unchanged, with bounded tries. Losing all of them is an outcome too. Should
-//! a slot fall free in the very moment in which two workers seek a place for the same new tenant, it may get two; the
+//! a slot fall free in the very moment in which two workers seek a place for the same new owner, it may get two; the
 //! one nearer home is used from then on, the other drains by itself. That is worth one reservation, once.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tollgate_core::Timestamp;
 use tollgate_core::ports::{Expect, SharedStore};
 
 use crate::account::{Account, Balance, Lease, Verdict};
-use crate::codec::{self, TenantId};
+use crate::codec::{self, Slot};
+use crate::owner::Owner;
+use crate::window::Window;
 
-/// How many slots may hold a tenant.
+/// How many slots may hold an owner.
 const PROBES: u64 = 8;
 /// Tries to admit a call. Each lost one means that another worker got on.
 const RESERVE_TRIES: u32 = 16;
 /// Tries to settle one: more, since an unsettled reservation stays held until its lease ends.
 const SETTLE_TRIES: u32 = 64;
 
-/// Who is charged, and at which limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payer {
+/// An account and the terms that it is kept on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// Whose account.
-    pub tenant: TenantId,
-    /// Tokens a minute.
+    pub owner: Owner,
+    /// How it drains.
+    pub window: Window,
+    /// Its limit.
     pub limit: u64,
 }
 
 /// Why the ledger could not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// All slots that this tenant may use are busy with other tenants.
+    /// All slots that this owner may use are busy with others.
     Exhausted,
     /// Other workers were faster at every try.
     Contended,
@@ -53,95 +58,153 @@ impl Fault {
 }
 
 /// All accounts of the process.
-#[derive(Clone, Copy)]
 pub struct Ledger<'a> {
-    /// Where they are kept.
-    pub store: &'a dyn SharedStore,
-    /// How many slots there are; at least `PROBES`.
-    pub slots: u32,
+    store: &'a dyn SharedStore,
+    slots: u32,
+    conflicts: Cell<u64>,
 }
 
-/// A tenant's place, as it was read.
+/// An owner's place, as it was read.
 struct Place {
     key: String,
     expect: Expect,
-    account: Account,
+    account: Option<Account>,
 }
 
-impl Ledger<'_> {
-    /// Tries to hold tokens for a call of at most `lease`. The balance is that after the decision.
+impl<'a> Ledger<'a> {
+    /// The ledger in a store of so many slots, at least `PROBES`.
+    pub fn new(store: &'a dyn SharedStore, slots: u32) -> Self {
+        Self { store, slots, conflicts: Cell::new(0) }
+    }
+
+    /// Writes that came too late so far, and were tried again.
+    pub fn conflicts(&self) -> u64 {
+        self.conflicts.get()
+    }
+
+    /// Tries to hold an amount for a call of at most `lease`. The balance is that after the decision.
     pub fn reserve(
         &self,
-        payer: &Payer,
+        terms: &Terms,
         now: Timestamp,
-        tokens: u64,
+        amount: u64,
         lease: Duration,
     ) -> Result<(Verdict, Balance), Fault> {
-        self.change(payer, now, RESERVE_TRIES, |account| {
-            let verdict = account.reserve(tokens, lease);
-            // A refusal changes nothing, so it cannot lose a race either.
-            let write = matches!(verdict, Verdict::Granted(_));
-            ((verdict, account.balance()), write)
-        })
+        self.decide(terms, now, |account| account.reserve(amount, lease))
+    }
+
+    /// What [`Self::reserve`] would say, without holding anything.
+    pub fn probe(&self, terms: &Terms, now: Timestamp, amount: u64) -> (Verdict, Balance) {
+        let mut account = self.account(terms, now);
+        let balance = account.balance();
+        (account.reserve(amount, Duration::ZERO), balance)
+    }
+
+    /// Tries to hold more for a call that is under way.
+    pub fn extend(
+        &self,
+        terms: &Terms,
+        now: Timestamp,
+        held: Lease,
+        more: u64,
+        lease: Duration,
+    ) -> Result<(Verdict, Balance), Fault> {
+        self.decide(terms, now, |account| account.extend(held, more, lease))
     }
 
     /// Ends a call. Without a lease (it was let through unreserved) it is charged all the same.
-    pub fn settle(&self, payer: &Payer, now: Timestamp, lease: Option<Lease>, actual: u64) -> Result<(), Fault> {
-        if lease.is_none() && actual == 0 {
+    pub fn settle(&self, terms: &Terms, now: Timestamp, lease: Option<Lease>, actual: u64) -> Result<(), Fault> {
+        if lease.is_none_or(|lease| lease.amount == 0) && actual == 0 {
             return Ok(());
         }
-        self.change(payer, now, SETTLE_TRIES, |account| {
+        self.change(terms, now, SETTLE_TRIES, |account| {
             account.settle(lease, actual);
             ((), true)
         })
     }
 
-    /// The tenant's balance. A tenant without a slot has spent nothing.
-    pub fn balance(&self, payer: &Payer, now: Timestamp) -> Balance {
-        let mut account = self.find(&payer.tenant, now).map(|place| place.account).unwrap_or_default();
-        account.advance(now, payer.limit);
-        account.balance()
+    /// The owner's balance. An owner without a slot has spent nothing.
+    pub fn balance(&self, terms: &Terms, now: Timestamp) -> Balance {
+        self.account(terms, now).balance()
+    }
+
+    /// Reads a slot by its number, for a list of all accounts. `None`: nobody's.
+    pub fn read<T>(&self, slot: u32, read: impl FnOnce(&Slot<'_>) -> T) -> Option<T> {
+        let versioned = self.store.get(&slot_key(u64::from(slot)))?;
+        codec::decode(&versioned.value).as_ref().map(read)
+    }
+
+    fn account(&self, terms: &Terms, now: Timestamp) -> Account {
+        let found = self.find(&terms.owner, now).and_then(|place| place.account);
+        let mut account = account_on(terms, found);
+        account.advance(now, terms.limit);
+        account
+    }
+
+    fn decide(
+        &self,
+        terms: &Terms,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut Account) -> Verdict,
+    ) -> Result<(Verdict, Balance), Fault> {
+        self.change(terms, now, RESERVE_TRIES, |account| {
+            let before = account.holds;
+            let verdict = decide(account);
+            // What changes nothing cannot lose a race either.
+            ((verdict, account.balance()), account.holds != before)
+        })
     }
 
     fn change<T>(
         &self,
-        payer: &Payer,
+        terms: &Terms,
         now: Timestamp,
         tries: u32,
         mut change: impl FnMut(&mut Account) -> (T, bool),
     ) -> Result<T, Fault> {
         for _ in 0..tries {
-            let mut place = self.find(&payer.tenant, now).ok_or(Fault::Exhausted)?;
-            place.account.advance(now, payer.limit);
-            let (outcome, write) = change(&mut place.account);
-            if !write || self.store.put(&place.key, &codec::encode(&payer.tenant, &place.account), place.expect) {
+            let place = self.find(&terms.owner, now).ok_or(Fault::Exhausted)?;
+            let mut account = account_on(terms, place.account);
+            account.advance(now, terms.limit);
+            let (outcome, write) = change(&mut account);
+            if !write || self.store.put(&place.key, &codec::encode(&terms.owner, &account), place.expect) {
                 return Ok(outcome);
             }
+            self.conflicts.set(self.conflicts.get().saturating_add(1));
         }
         Err(Fault::Contended)
     }
 
-    /// The tenant's slot, else the first free one near its home.
-    fn find(&self, tenant: &TenantId, now: Timestamp) -> Option<Place> {
+    /// The owner's slot, else the first free one near its home.
+    fn find(&self, owner: &Owner, now: Timestamp) -> Option<Place> {
         let mut free = None;
         let slots = u64::from(self.slots.max(1));
         for probe in 0..PROBES {
-            let slot = (tenant.home() % slots + probe) % slots;
-            let key = format!("tollgate.budget.{slot}");
+            let key = slot_key((owner.home % slots + probe) % slots);
             let Some(versioned) = self.store.get(&key) else {
-                // A slot never used ends the search: the tenant would have taken it.
-                return free.or(Some(Place { key, expect: Expect::Absent, account: Account::default() }));
+                // A slot never used ends the search: the owner would have taken it.
+                return free.or(Some(Place { key, expect: Expect::Absent, account: None }));
             };
             let expect = Expect::Version(versioned.version);
             match codec::decode(&versioned.value) {
-                Some(slot) if tenant.owns(&slot) => return Some(Place { key, expect, account: slot.account }),
+                Some(slot) if slot.belongs_to(owner) => {
+                    return Some(Place { key, expect, account: Some(slot.account) });
+                }
                 Some(slot) if free.is_some() || !is_free(slot.account, now) => {}
                 _ if free.is_some() => {}
-                _ => free = Some(Place { key, expect, account: Account::default() }),
+                _ => free = Some(Place { key, expect, account: None }),
             }
         }
         free
     }
+}
+
+fn slot_key(slot: u64) -> String {
+    format!("tollgate.budget.{slot}")
+}
+
+fn account_on(terms: &Terms, found: Option<Account>) -> Account {
+    found.unwrap_or_else(|| Account::new(terms.window))
 }
 
 fn is_free(mut account: Account, now: Timestamp) -> bool {

@@ -7,6 +7,8 @@
 use tollgate_core::Usage;
 use tollgate_llm::{Api, Framing, UsageChunkFilter, UsageMeter};
 
+use crate::unit::Consumption;
+
 /// Bytes of text to a token: what English prose averages with the common tokenizers (OpenAI's own rule of thumb).
 pub const BYTES_PER_TOKEN: u64 = 4;
 /// More than any call can use today (the largest context windows are some 10⁷ tokens): a wrong figure from a provider
@@ -25,6 +27,8 @@ pub struct Watch {
 enum Reader {
     /// It costs nothing: a filter gave it.
     Free,
+    /// It counts as a request; what it used is not known here.
+    Counted,
     /// It can say what it costs.
     Metered(Box<UsageMeter>),
     /// It cannot: bytes are counted.
@@ -35,6 +39,11 @@ impl Watch {
     /// An answer that costs nothing.
     pub const fn free() -> Self {
         Self { reader: Reader::Free, hide_usage: None, estimated_input: 0 }
+    }
+
+    /// An answer of an endpoint that runs no model we know.
+    pub const fn counted() -> Self {
+        Self { reader: Reader::Counted, hide_usage: None, estimated_input: 0 }
     }
 
     /// An answer of the provider. No framing: its bytes are counted.
@@ -54,13 +63,13 @@ impl Watch {
 
     /// Whether it wants to see the body at all.
     pub const fn reads(&self) -> bool {
-        !matches!(self.reader, Reader::Free) || self.hide_usage.is_some()
+        !matches!(self.reader, Reader::Free | Reader::Counted) || self.hide_usage.is_some()
     }
 
     /// Reads a chunk. `Some`: what goes on in its place.
     pub fn feed(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
         match &mut self.reader {
-            Reader::Free => {}
+            Reader::Free | Reader::Counted => {}
             Reader::Metered(meter) => {
                 meter.feed(chunk);
                 if last {
@@ -78,10 +87,21 @@ impl Watch {
     }
 
     /// What the answer cost so far.
-    pub fn usage(&self) -> Usage {
+    pub fn consumption(&self) -> Consumption {
+        let requests = u64::from(!matches!(self.reader, Reader::Free));
+        Consumption { requests, usage: capped(self.uncapped()) }
+    }
+
+    /// Whether the provider reported more than any call can use.
+    pub fn is_capped(&self) -> bool {
+        let usage = self.uncapped();
+        capped(usage) != usage
+    }
+
+    fn uncapped(&self) -> Usage {
         let mut usage = match &self.reader {
-            Reader::Free => return Usage::default(),
-            Reader::Metered(meter) if meter.is_reported() => return capped(meter.usage()),
+            Reader::Free | Reader::Counted => return Usage::default(),
+            Reader::Metered(meter) if meter.is_reported() => return meter.usage(),
             Reader::Metered(meter) => meter.usage(),
             Reader::Opaque { bytes } => Usage { output: bytes.div_ceil(BYTES_PER_TOKEN), ..Usage::default() },
         };
@@ -89,7 +109,7 @@ impl Watch {
         if usage.input == 0 {
             usage.input = self.estimated_input;
         }
-        capped(usage)
+        usage
     }
 }
 

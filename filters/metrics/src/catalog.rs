@@ -99,8 +99,36 @@ pub const ALL: &[Metric] = &[
         name: metric::BUDGET,
         kind: Kind::Counter,
         unit: "calls",
-        labels: &["decision"],
+        labels: &["decision", "rule"],
         help: "Budget decisions.",
+    },
+    Metric {
+        name: metric::BUDGET_TOKENS_RESERVED,
+        kind: Kind::Counter,
+        unit: "tokens",
+        labels: &[],
+        help: "Reserved for admitted calls: what they were taken to need.",
+    },
+    Metric {
+        name: metric::BUDGET_TOKENS_SETTLED,
+        kind: Kind::Counter,
+        unit: "tokens",
+        labels: &[],
+        help: "Charged to the calls that were reserved for, when they ended.",
+    },
+    Metric {
+        name: metric::BUDGET_TOKENS_OVERRUN,
+        kind: Kind::Counter,
+        unit: "tokens",
+        labels: &[],
+        help: "Charged to a call beyond what was reserved for it: what estimates fall short of.",
+    },
+    Metric {
+        name: metric::BUDGET_CONFLICTS,
+        kind: Kind::Counter,
+        unit: "writes",
+        labels: &[],
+        help: "Writes to the ledger that another worker was faster with, and that were tried again.",
     },
     Metric {
         name: metric::CACHE,
@@ -140,7 +168,13 @@ const LABEL_NOTES: &[(&str, &str)] = &[
          and 504), `too_large`, `unreadable`; of the cache `bypass`, `hit`, `miss`, `refresh`",
     ),
     ("reason", "allowed: how the caller proved who it is; denied: the code of the refusal"),
-    ("decision", "`allowed`, `denied`, `bypassed`; shared state gave out: `exhausted`, `contended`, `unsettled`"),
+    (
+        "decision",
+        "`allowed`, `denied`, `bypassed`; `shadow_denied`: a rule in shadow mode would have; `ended`: a stream was ended at a \
+         hard cap; `capped`: a provider reported more than any call can use; shared state gave out: `exhausted`, `contended`, \
+         `unsettled`",
+    ),
+    ("rule", "the rule that made the decision `denied`, `shadow_denied` or `ended`; others name none"),
     ("le", "upper edge in seconds, inclusive; the last is `+Inf`"),
 ];
 

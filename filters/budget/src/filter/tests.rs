@@ -2,15 +2,20 @@
 
 mod admission;
 mod ends;
+mod rules;
 mod streams;
 
-use tollgate_core::{Identity, Timestamp};
+use tollgate_core::{Identity, Reply, Timestamp, metric};
 use tollgate_fakehost::{Call, Proxy};
+use tollgate_llm::RequestFacts;
 
 use super::*;
 
 const CONFIG: &str = r#"{
-    "tokens_per_minute": {"default": 100000, "tenants": {"globex": 2000, "whale": 1000000000000}},
+    "rules": [{
+        "name": "tokens-per-minute", "unit": "tokens", "window": {"rolling": "1m"}, "per": ["tenant"],
+        "limit": 100000, "limits": {"tenants": {"globex": 2000, "whale": 1000000000000}}
+    }],
     "slots": 64, "max_body_bytes": 4096
 }"#;
 const POST_CHAT: &[(&str, &str)] = &[(":method", "POST"), (":path", "/v1/chat/completions")];
@@ -65,19 +70,23 @@ impl Gateway {
     }
 
     fn used(&self, tenant: &str) -> u64 {
-        self.own_budget(tenant)["used_tokens"].as_u64().unwrap()
+        self.own_budget(tenant)["budgets"][0]["used"].as_u64().unwrap()
     }
 
     fn reserved(&self, tenant: &str) -> u64 {
-        self.own_budget(tenant)["reserved_tokens"].as_u64().unwrap()
+        self.own_budget(tenant)["budgets"][0]["reserved"].as_u64().unwrap()
     }
 
     fn decisions(&self, decision: &str) -> u64 {
         self.proxy.meter.value(metric::BUDGET, &[("decision", decision)])
     }
 
+    fn decisions_of(&self, decision: &str, rule: &str) -> u64 {
+        self.proxy.meter.value(metric::BUDGET, &[("decision", decision), ("rule", rule)])
+    }
+
     fn wait(&mut self, seconds: u64) {
-        self.proxy.now = self.proxy.now.plus(std::time::Duration::from_secs(seconds));
+        self.proxy.now = self.proxy.now.plus(Duration::from_secs(seconds));
     }
 }
 

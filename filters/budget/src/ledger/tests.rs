@@ -5,17 +5,21 @@ use tollgate_core::ports::Versioned;
 use tollgate_fakehost::FakeStore;
 
 use super::*;
+use crate::owner::{Dimension, OwnerSeed};
+use crate::unit::Unit;
 
 const LEASE: Duration = Duration::from_secs(600);
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const SLOTS: u32 = 16;
 
 fn ledger(store: &dyn SharedStore) -> Ledger<'_> {
-    Ledger { store, slots: SLOTS }
+    Ledger::new(store, SLOTS)
 }
 
-fn payer(name: &str, limit: u64) -> Payer {
-    Payer { tenant: TenantId::of(name), limit }
+fn terms(name: &str, limit: u64) -> Terms {
+    let window = Window::Rolling(Duration::from_secs(60));
+    let seed = OwnerSeed::new("tokens-per-minute", Unit::Tokens, window);
+    Terms { owner: seed.owner([(Dimension::Tenant, name)].into_iter()), window, limit }
 }
 
 fn granted(outcome: Result<(Verdict, Balance), Fault>) -> Lease {
@@ -26,10 +30,10 @@ fn granted(outcome: Result<(Verdict, Balance), Fault>) -> Lease {
 }
 
 /// Names of tenants that all look for their slot in one place first.
-fn neighbours(count: usize) -> Vec<Payer> {
-    let home = |payer: &Payer| payer.tenant.home() % u64::from(SLOTS);
-    let all = (0..2_000).map(|i| payer(&format!("tenant-{i}"), 1_000));
-    let chosen: Vec<_> = all.filter(|payer| home(payer) == 3).take(count).collect();
+fn neighbours(count: usize) -> Vec<Terms> {
+    let home = |terms: &Terms| terms.owner.home % u64::from(SLOTS);
+    let all = (0..2_000).map(|i| terms(&format!("tenant-{i}"), 1_000));
+    let chosen: Vec<_> = all.filter(|terms| home(terms) == 3).take(count).collect();
     assert_eq!(chosen.len(), count);
     chosen
 }
@@ -58,7 +62,7 @@ impl SharedStore for Racing<'_> {
 #[test]
 fn workers_that_race_never_admit_more_than_the_limit() {
     // litellm#18730, ai-gateway#680: check and count must not be apart.
-    let acme = payer("acme", 1_000);
+    let acme = terms("acme", 1_000);
     let store = Racing { store: FakeStore::default(), others: RefCell::default() };
     for _ in 0..7 {
         store.others.borrow_mut().push(Box::new(|store| {
@@ -75,7 +79,7 @@ fn workers_that_race_never_admit_more_than_the_limit() {
 
 #[test]
 fn losing_every_try_is_contended_and_nothing_is_held() {
-    let (store, acme) = (FakeStore::default(), payer("acme", 1_000));
+    let (store, acme) = (FakeStore::default(), terms("acme", 1_000));
     store.refuse_next(RESERVE_TRIES);
     assert_eq!(ledger(&store).reserve(&acme, NOW, 1, LEASE), Err(Fault::Contended));
     assert_eq!(ledger(&store).balance(&acme, NOW).reserved, 0);
@@ -85,7 +89,7 @@ fn losing_every_try_is_contended_and_nothing_is_held() {
 
 #[test]
 fn settling_tries_harder_than_admitting() {
-    let (store, acme) = (FakeStore::default(), payer("acme", 1_000));
+    let (store, acme) = (FakeStore::default(), terms("acme", 1_000));
     let lease = granted(ledger(&store).reserve(&acme, NOW, 500, LEASE));
     store.refuse_next(SETTLE_TRIES - 1);
     assert_eq!(ledger(&store).settle(&acme, NOW, Some(lease), 20), Ok(()));
@@ -136,7 +140,7 @@ fn a_late_settlement_finds_a_new_place_after_its_slot_changed_hands() {
 
 #[test]
 fn foreign_bytes_in_a_slot_are_an_empty_slot() {
-    let (store, acme) = (FakeStore::default(), payer("acme", 1_000));
+    let (store, acme) = (FakeStore::default(), terms("acme", 1_000));
     for slot in 0..SLOTS {
         store.put(&format!("tollgate.budget.{slot}"), b"\x01not an account", Expect::Anything);
     }
@@ -150,7 +154,7 @@ proptest! {
         calls in prop::collection::vec((0usize..6, 1u64..50, 0u64..80, any::<bool>()), 1..200),
     ) {
         let store = FakeStore::default();
-        let tenants: Vec<_> = (0..6).map(|i| payer(&format!("t{i}"), 1_000_000)).collect();
+        let tenants: Vec<_> = (0..6).map(|i| terms(&format!("t{i}"), 1_000_000)).collect();
         let (mut used, mut reserved) = ([0; 6], [0; 6]);
         for (who, tokens, actual, ends) in calls {
             let lease = granted(ledger(&store).reserve(&tenants[who], NOW, tokens, LEASE));

@@ -17,8 +17,16 @@ pub const AUTH_SIGNATURES: &str = "gateway_auth_signatures_total";
 pub const AUTH_KEYS_AGE: &str = "gateway_auth_keys_age_seconds";
 /// Attempts to fetch keys, by source and result.
 pub const AUTH_KEY_FETCHES: &str = "gateway_auth_key_fetches_total";
-/// Budget decisions, by decision.
+/// Budget decisions, by decision and, where one rule made it, by that rule.
 pub const BUDGET: &str = "gateway_budget_total";
+/// Tokens reserved for admitted calls.
+pub const BUDGET_TOKENS_RESERVED: &str = "gateway_budget_tokens_reserved_total";
+/// Tokens that finished calls were charged.
+pub const BUDGET_TOKENS_SETTLED: &str = "gateway_budget_tokens_settled_total";
+/// Tokens charged beyond what was reserved for the call.
+pub const BUDGET_TOKENS_OVERRUN: &str = "gateway_budget_tokens_overrun_total";
+/// Writes to the ledger that another worker was faster with, and that were tried again.
+pub const BUDGET_CONFLICTS: &str = "gateway_budget_conflicts_total";
 /// Cache outcomes, by result.
 pub const CACHE: &str = "gateway_cache_total";
 /// Always 1; the labels carry filter and version.
@@ -27,8 +35,8 @@ pub const BUILD_INFO: &str = "gateway_build_info";
 /// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
 /// match inside `grpc_status`.
 pub const LABELS: &[&str] = &[
-    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "source", "status", "type",
-    "version",
+    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "rule", "source", "status",
+    "type", "version",
 ];
 
 /// The stat name of a series. Characters that would end a label early become `_`.

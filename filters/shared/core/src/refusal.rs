@@ -20,6 +20,8 @@ pub enum Refusal {
     ClaimMissing,
     /// The caller may not use this endpoint.
     EndpointNotAllowed,
+    /// A budget of a calendar period is used up: coming back a little later is futile.
+    InsufficientQuota,
     /// The credential is unknown, malformed or not accepted.
     InvalidApiKey,
     /// The request cannot be understood.
@@ -58,6 +60,7 @@ impl Refusal {
         Self::ClaimMismatch,
         Self::ClaimMissing,
         Self::EndpointNotAllowed,
+        Self::InsufficientQuota,
         Self::InvalidApiKey,
         Self::InvalidRequest,
         Self::IssuerUnknown,
@@ -93,7 +96,7 @@ impl Refusal {
             | Self::TokenNotYetValid => 401,
             Self::EndpointNotAllowed | Self::ModelNotAllowed => 403,
             Self::BodyTooLarge => 413,
-            Self::RateLimitExceeded => 429,
+            Self::InsufficientQuota | Self::RateLimitExceeded => 429,
             Self::Unavailable => 503,
         }
     }
@@ -114,6 +117,7 @@ impl Refusal {
             Self::SignatureInvalid => "signature_invalid",
             Self::TokenMalformed => "token_malformed",
             Self::BodyTooLarge => "request_too_large",
+            Self::InsufficientQuota => "insufficient_quota",
             Self::InvalidApiKey => "invalid_api_key",
             Self::InvalidRequest => "invalid_request",
             Self::MissingCredential => "missing_credential",

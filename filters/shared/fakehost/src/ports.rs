@@ -92,6 +92,11 @@ impl FakeStore {
         self.0.borrow_mut().refuse_next = writes;
     }
 
+    /// How many writes there were.
+    pub fn writes(&self) -> u32 {
+        self.0.borrow().last_version
+    }
+
     /// How many keys were ever written.
     pub fn keys(&self) -> usize {
         self.0.borrow().values.len()

@@ -20,11 +20,13 @@ pub fn refuse(dialect: Dialect, refusal: Refusal, message: &str) -> Reply {
 }
 
 fn openai(refusal: Refusal, message: &str) -> Value {
-    let kind = match refusal.status() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        500.. => "server_error",
+    let kind = match (refusal, refusal.status()) {
+        // Here alone type and code are one word.
+        (Refusal::InsufficientQuota, _) => refusal.code(),
+        (_, 401) => "authentication_error",
+        (_, 403) => "permission_error",
+        (_, 429) => "rate_limit_error",
+        (_, 500..) => "server_error",
         _ => "invalid_request_error",
     };
     json!({"error": {"message": message, "type": kind, "param": null, "code": refusal.code()}})

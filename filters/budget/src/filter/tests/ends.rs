@@ -86,7 +86,7 @@ fn an_answer_of_our_own_leaves_nothing_behind() {
     assert_eq!(call.request(POST_CHAT, big).unwrap_err().status, 429);
     call.log();
     assert_eq!((gateway.used("globex"), gateway.reserved("globex")), (0, 0));
-    assert_eq!((gateway.decisions("denied"), gateway.decisions("allowed")), (1, 0));
+    assert_eq!((gateway.decisions_of("denied", "tokens-per-minute"), gateway.decisions("allowed")), (1, 0));
 }
 
 #[test]

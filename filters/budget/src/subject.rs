@@ -1,0 +1,34 @@
+//! What of a call decides which rules it falls under.
+
+use tollgate_core::Identity;
+
+use crate::owner::Dimension;
+
+/// What of a call decides which rules it falls under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// Who calls.
+    pub identity: &'a Identity,
+    /// The model, its name in lower case. `None`: the call runs none that is known.
+    pub model: Option<&'a str>,
+    /// The route that Envoy chose; empty where no rule asks.
+    pub route: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// The value of a dimension; empty if the call has none.
+    pub fn value(&self, dimension: Dimension) -> &'a str {
+        match dimension {
+            Dimension::Tenant => &self.identity.tenant,
+            Dimension::Credential => &self.identity.credential_id,
+            Dimension::Tier => self.tier(),
+            Dimension::Model => self.model.unwrap_or_default(),
+            Dimension::Route => self.route,
+        }
+    }
+
+    /// The caller's service tier; empty if it has none.
+    pub fn tier(&self) -> &'a str {
+        self.identity.tier.as_deref().unwrap_or_default()
+    }
+}
