@@ -5,6 +5,7 @@
 //! Nothing else is checked: what a provider takes is the provider's business.
 
 mod members;
+mod splice;
 mod stream_usage;
 #[cfg(test)]
 mod tests;
