@@ -17,7 +17,7 @@ mod usage_chunk;
 pub use api::{Api, Dialect};
 pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
-pub use request::{BadRequest, RequestFacts, force_stream_usage};
+pub use request::{BadRequest, RequestFacts, force_stream_usage, limit_output};
 pub use scan::ModelScanner;
 pub use usage::{Framing, UsageMeter};
 pub use usage_chunk::{MAX_HELD, UsageChunkFilter};

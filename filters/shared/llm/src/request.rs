@@ -5,6 +5,7 @@
 //! Nothing else is checked: what a provider takes is the provider's business.
 
 mod members;
+mod output_limit;
 mod splice;
 mod stream_usage;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::api::{Api, gemini_model};
 use members::Members;
+pub use output_limit::limit_output;
 pub use stream_usage::force_stream_usage;
 
 /// What a request asks for.
