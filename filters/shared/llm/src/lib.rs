@@ -2,8 +2,9 @@
 //!
 //! One place knows the wire formats of OpenAI, Anthropic and Gemini; filters ask it for facts: what a request wants
 //! ([`RequestFacts`], [`ModelScanner`]), what an answer cost ([`UsageMeter`]), how a refusal reads in the caller's
-//! dialect ([`refuse`]). Everything is pure. Answers are fed chunk by chunk, cut anywhere, and no state grows with the
-//! length of a body. It makes no decision, and it keeps nothing of what people wrote.
+//! dialect ([`refuse`]), how a stream ends early ([`StreamCutter`]). Everything is pure. Answers are fed chunk by chunk,
+//! cut anywhere, and no state grows with the length of a body. It makes no decision, and it keeps nothing of what
+//! people wrote.
 
 mod api;
 mod model_pattern;
@@ -11,6 +12,7 @@ mod refusal;
 mod request;
 pub mod scan;
 pub mod sse;
+mod stream_end;
 mod usage;
 mod usage_chunk;
 
@@ -19,5 +21,6 @@ pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
 pub use request::{BadRequest, RequestFacts, force_stream_usage, limit_output};
 pub use scan::ModelScanner;
+pub use stream_end::{Cut, StreamCutter};
 pub use usage::{Framing, UsageMeter};
 pub use usage_chunk::{MAX_HELD, UsageChunkFilter};
