@@ -5,9 +5,8 @@ counters must show that every call was let in, for the reason that the variant i
 """
 import dataclasses
 import json
-import re
-import sys
 
+import audit
 import load
 import rivals
 from callers import TOKENS, Callers
@@ -55,38 +54,17 @@ def variants() -> list[Variant]:
     return found
 
 
-def counters(envoy: Envoy) -> dict[str, float]:
-    """Prometheus series by name and labels, without the label of the listener."""
-    found = {}
-    for line in envoy.page("/stats/prometheus").splitlines():
-        if not line.startswith("#") and " " in line:
-            series, _, value = line.rpartition(" ")
-            series = re.sub(r'envoy_http_conn_manager_prefix="[^"]*",?', "", series).replace("{}", "")
-            found[series] = float(value)
-    return found
-
-
-class Auditor:
-    """Compares counters before and after a load."""
-
-    def __init__(self, envoy: Envoy):
-        self.envoy, self.before = envoy, counters(envoy)
-
-    def check(self, variant: Variant, requests: int) -> None:
-        after = counters(self.envoy)
-        grown = {name: value - self.before.get(name, 0) for name, value in after.items()}
+def check(variant: Variant, grown: dict[str, float], requests: int) -> None:
+    def expect(name: str, due: int) -> None:
         # wrk ends with calls under way, and whoever comes first with a token has it checked.
-        self.expect(variant, grown, 'envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="provider"}', requests)
-        if variant.counter:
-            self.expect(variant, grown, variant.counter, requests)
-        for name in grown:
-            if name.startswith(SIGNATURES) and name != variant.counter:
-                self.expect(variant, grown, name, 0)
+        audit.expect(variant, grown, name, due, 2 * CONNECTIONS, ("auth", "provider"))
 
-    def expect(self, variant: Variant, grown: dict, name: str, due: int) -> None:
-        if abs(grown.get(name, 0) - due) > 2 * CONNECTIONS:
-            series = "\n".join(f"  {name} {value:.0f}" for name, value in grown.items() if value and ("auth" in name or "provider" in name))
-            sys.exit(f"error: {variant}: {name} grew by {grown.get(name, 0):.0f}, expected {due}; what grew:\n{series}")
+    expect(audit.ANSWERED, requests)
+    if variant.counter:
+        expect(variant.counter, requests)
+    for name in grown:
+        if name.startswith(SIGNATURES) and name != variant.counter:
+            expect(name, 0)
 
 
 def rounds(machine: Machine, envoys: dict[str, Envoy], callers: Callers) -> dict:
@@ -94,12 +72,12 @@ def rounds(machine: Machine, envoys: dict[str, Envoy], callers: Callers) -> dict
 
     def measure(variant: Variant) -> dict:
         envoy = envoys[variant.envoy]
-        auditor = Auditor(envoy)
+        auditor = audit.Auditor(envoy)
         # Goes on behind the last token of the load before: beginning anew, it would meet tokens that are remembered.
         start = turns.get(variant, 0)
         figures = load.run(envoy, callers.files[variant.credential], "json", "miss", CONNECTIONS, machine.settings.seconds, start)
         turns[variant] = start + figures["requests"] + CONNECTIONS
-        auditor.check(variant, figures["requests"])
+        check(variant, auditor.grown(), figures["requests"])
         return figures
 
     return load.alternate(machine.settings.rounds, variants(), measure)
