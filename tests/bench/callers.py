@@ -1,4 +1,4 @@
-"""Who calls in the bench of auth: many API keys, and tokens of one issuer, one or thousands of them.
+"""Who calls in the benches of auth and budget: many API keys, and tokens of one issuer, one or thousands of them.
 
 Claims are like a provider's: a name, a tenant, and times. PyJWT signs, so nothing of ours makes what ours is measured
 with.
@@ -21,10 +21,29 @@ TOKENS = 6_000
 DAY = 24 * 3600
 
 
-class Callers:
+class Keys:
+    """Callers with API keys."""
+
     def __init__(self, work: pathlib.Path):
         self.work = work
         self.keys = {f"key-{number}": f"tg_{secrets.token_urlsafe(32)}" for number in range(KEYS)}
+
+    def digests(self, own_tenants: bool = False) -> list[dict]:
+        """The keys as auth wants them: all of one tenant, or each of a tenant named like it."""
+        return [{"id": name, "tenant": name if own_tenants else "acme", "sha256": hashlib.sha256(key.encode()).hexdigest()} for name, key in self.keys.items()]
+
+    def file(self, name: str, lines: list[str]) -> pathlib.Path:
+        path = self.work / name
+        path.touch(0o600)
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+
+class Callers(Keys):
+    """Callers with API keys and callers with tokens."""
+
+    def __init__(self, work: pathlib.Path):
+        super().__init__(work)
         pairs = {"RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048), "ES256": ec.generate_private_key(ec.SECP256R1())}
         writers = {"RS256": algorithms.RSAAlgorithm, "ES256": algorithms.ECAlgorithm}
         public = {name: writers[name].to_jwk(pair.public_key(), as_dict=True) for name, pair in pairs.items()}
@@ -36,16 +55,6 @@ class Callers:
             tokens = [token(name, pair, f"user-{number}") for number in range(TOKENS)]
             self.files[f"{name}, {TOKENS:,} tokens"] = self.file(f"{name}-many", tokens)
             self.files[f"{name}, one token"] = self.file(f"{name}-one", [token(name, pair, "one")])
-
-    def digests(self) -> list[dict]:
-        """The keys as auth wants them."""
-        return [{"id": name, "tenant": "acme", "sha256": hashlib.sha256(key.encode()).hexdigest()} for name, key in self.keys.items()]
-
-    def file(self, name: str, lines: list[str]) -> pathlib.Path:
-        path = self.work / name
-        path.touch(0o600)
-        path.write_text("\n".join(lines) + "\n")
-        return path
 
     def jwks_text(self) -> str:
         return json.dumps(self.jwks)

@@ -1,5 +1,6 @@
 -- wrk script: chat calls, each with a prompt of its own (miss) or all alike (hit); prints figures as one JSON line.
--- Arguments: file with a credential a line, "json" or "sse", "miss" or "hit", and at which line to begin.
+-- Arguments: file with a credential a line; "json", "sse" or "sse+usage" (the caller asks for token counts in the stream);
+-- "miss" or "hit"; and at which line to begin. "refused" are answers with a status of 400 or more.
 local count, turn = 0, 0
 local credentials = {}
 
@@ -9,7 +10,7 @@ function init(args)
   wrk.headers["content-type"] = "application/json"
   for line in io.lines(args[1]) do credentials[#credentials + 1] = "Bearer " .. line end
   turn = tonumber(args[4]) or 0
-  stream = args[2] == "sse" and "true" or "false"
+  stream = ({ json = "false", sse = "true", ["sse+usage"] = 'true,"stream_options":{"include_usage":true}' })[args[2]]
   fresh = args[3] == "miss"
   -- Prompts must differ between runs too.
   run = fresh and tostring(os.time()) .. tostring({}):sub(8) or "same"
@@ -27,7 +28,7 @@ end
 
 function done(summary, latency)
   local errors = summary.errors
-  io.write(string.format('{"requests":%d,"seconds":%f,"p50_us":%d,"p99_us":%d,"failed":%d}\n', summary.requests,
-    summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+  io.write(string.format('{"requests":%d,"seconds":%f,"p50_us":%d,"p99_us":%d,"refused":%d,"failed":%d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout))
 end

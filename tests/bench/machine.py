@@ -1,4 +1,4 @@
-"""What runs during a bench: the scripted provider and Envoys with one worker each, all up at once.
+"""What runs during a bench: the scripted provider and Envoys, with one worker each unless told otherwise, all up at once.
 
 All up at once means that a round passes over all of them within seconds, so drift of the machine hits all alike. CPU is
 a process's own, from Linux's clock of that process: it counts nanoseconds, where /proc/<pid>/stat counts hundredths of a
@@ -24,13 +24,16 @@ import yaml
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def options(description: str) -> argparse.Namespace:
+def options(description: str, parts: tuple[str, ...] = ()) -> argparse.Namespace:
+    """What the command line says. A bench of several `parts` may be told to run one only."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--envoy", required=True)
     parser.add_argument("--tools", required=True)
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds after one to warm up")
     parser.add_argument("--seconds", type=int, default=2, help="length of one load")
+    if parts:
+        parser.add_argument("--only", choices=parts, help="leave out the rest")
     return parser.parse_args()
 
 
@@ -114,7 +117,7 @@ class Machine:
         self.processes.append(process)
         return process.pid
 
-    def envoy(self, name: str, change: typing.Callable[[dict], None]) -> Envoy:
+    def envoy(self, name: str, change: typing.Callable[[dict], None], workers: int = 1) -> Envoy:
         """Starts an Envoy with `envoy/envoy.yaml` after a change."""
         port, admin = free_port(), free_port()
         slug = "".join(letter if letter.isalnum() else "-" for letter in name)
@@ -125,7 +128,7 @@ class Machine:
         change(config)
         path.write_text(yaml.safe_dump(config, width=10**6))
         env = os.environ | {"TOLLGATE_API_KEYS": (self.secrets / "api-keys.json").read_text(), "TOLLGATE_JWKS": (self.secrets / "jwks.json").read_text()}
-        pid = self.start(slug, [self.settings.envoy, "-c", str(path), "--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"], env)
+        pid = self.start(slug, [self.settings.envoy, "-c", str(path), "--use-dynamic-base-id", "--concurrency", str(workers), "-l", "warn"], env)
         envoy = Envoy(name, port, admin, pid)
         wait_for(f"{name} (log in {self.work})", lambda: "LIVE" in envoy.page("/ready"))
         return envoy
