@@ -32,6 +32,7 @@ pub mod call;
 pub mod codec;
 pub mod config;
 pub mod decimal;
+pub mod estimate;
 pub mod filter;
 pub mod ledger;
 pub mod meters;

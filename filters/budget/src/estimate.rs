@@ -1,0 +1,18 @@
+//! What a call will cost, said before it is known.
+//!
+//! A reservation that is too small lets calls in flight overrun the budget together; one that is too large refuses calls
+//! that would have fitted. What clients declare as their maximum is often ten or a hundred times what they get, and a
+//! figure from configuration fits one use only. So both sides are learned from what finished:
+//!
+//! - [`histogram`]: the counts that the quantile is read from
+//!
+//! **Each worker learns for itself.** Nothing here is in shared data: there is no contention, a worker's view is as good as
+//! another's since Envoy deals out connections at random, and what is wrong costs an estimate, never the account. A VM that
+//! reloads, and every new configuration, starts cold.
+//!
+//! **What an estimate cannot do.** The bill is always what was used. An estimate that was too low becomes debt of the tenant
+//! that caused it. Who trains a class with short answers and then asks for long ones, all at once, gets
+//! `sum(used - reserved)` of the calls in flight beyond the limit, once, and waits until that has drained. Where even that is
+//! too much, reserve the declared maximum and clamp it; that is policy and not here.
+
+pub mod histogram;
