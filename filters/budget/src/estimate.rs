@@ -4,7 +4,9 @@
 //! that would have fitted. What clients declare as their maximum is often ten or a hundred times what they get, and a
 //! figure from configuration fits one use only. So both sides are learned from what finished:
 //!
+//! - [`output`]: output tokens, as a quantile by tenant, model and size of the call
 //! - [`histogram`]: the counts that the quantile is read from
+//! - [`digest`]: what classes and models are known by
 //!
 //! **Each worker learns for itself.** Nothing here is in shared data: there is no contention, a worker's view is as good as
 //! another's since Envoy deals out connections at random, and what is wrong costs an estimate, never the account. A VM that
@@ -15,4 +17,8 @@
 //! `sum(used - reserved)` of the calls in flight beyond the limit, once, and waits until that has drained. Where even that is
 //! too much, reserve the declared maximum and clamp it; that is policy and not here.
 
+pub mod digest;
 pub mod histogram;
+pub mod output;
+
+pub use output::{Call, Class, ColdStart, OutputEstimates, OutputPolicy, Quantile};
