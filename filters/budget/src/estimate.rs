@@ -6,6 +6,7 @@
 //!
 //! - [`output`]: output tokens, as a quantile by tenant, model and size of the call
 //! - [`histogram`]: the counts that the quantile is read from
+//! - [`calibration`]: bytes of text to a token, by model
 //! - [`digest`]: what classes and models are known by
 //!
 //! **Each worker learns for itself.** Nothing here is in shared data: there is no contention, a worker's view is as good as
@@ -17,8 +18,10 @@
 //! `sum(used - reserved)` of the calls in flight beyond the limit, once, and waits until that has drained. Where even that is
 //! too much, reserve the declared maximum and clamp it; that is policy and not here.
 
+pub mod calibration;
 pub mod digest;
 pub mod histogram;
 pub mod output;
 
+pub use calibration::{Calibration, Ratio};
 pub use output::{Call, Class, ColdStart, OutputEstimates, OutputPolicy, Quantile};

@@ -1,0 +1,177 @@
+//! How many bytes of text make a token, by model.
+//!
+//! Four bytes a token is what English prose averages; code has fewer, Chinese or Thai about two with some tokenizers and one
+//! with others. Where the provider says how many tokens a text had, that teaches the ratio of the model: the sums of bytes and
+//! of tokens over what came lately. It begins at a configured ratio that weighs as much as [`PRIOR_BYTES`] of text.
+//!
+//! Prompts and answers differ (an answer in Markdown, a prompt with JSON), so the caller keeps one [`Calibration`] for each:
+//!
+//! - prompts: only from calls that hold text alone. A provider's `prompt_tokens` count images and files, too.
+//! - answers: the bytes of text that passed and the output tokens *without* reasoning, which is billed but not sent. Only
+//!   finished answers: the figure of a cut one comes from this very ratio.
+//!
+//! **A wrong figure does little.** A ratio stays within 1 to 16 bytes a token, the range of every tokenizer in use on any
+//! text that is not made to deceive, so no answer of a provider makes calls free. One sample weighs at most
+//! [`SAMPLE_BYTES`], a fifth of what else there is even on the first call. Samples of less than [`LEAST_TOKENS`] are not
+//! looked at: what a chat format adds to each message would be most of them.
+//!
+//! All tenants teach one ratio. It tells nothing of anyone's texts, and is only ever an estimate: the bill is what the
+//! provider reports, except for answers that were cut.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use lru::LruCache;
+use serde::Deserialize;
+
+use super::digest::Digester;
+
+/// How many models are remembered; the one that taught nothing for longest leaves first.
+pub const MODELS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
+/// What the configured ratio weighs.
+pub const PRIOR_BYTES: u64 = 16 << 10;
+/// What a sample weighs at most; of a longer text the ratio counts.
+pub const SAMPLE_BYTES: u64 = 4 << 10;
+/// At this sum of bytes both sums are halved.
+const FULL_BYTES: u64 = 256 << 10;
+/// A sample with fewer tokens says nothing.
+pub const LEAST_TOKENS: u64 = 20;
+/// Most bytes of one token, of a ratio.
+pub const MOST_BYTES_PER_TOKEN: u64 = 16;
+
+/// Bytes to a token, from 1 to [`MOST_BYTES_PER_TOKEN`], as a fraction of integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Ratio {
+    bytes: u64,
+    tokens: u64,
+}
+
+impl Ratio {
+    /// The nearest ratio within the bounds. No tokens count as too few.
+    pub const fn new(bytes: u64, tokens: u64) -> Self {
+        let least = bytes.div_ceil(MOST_BYTES_PER_TOKEN);
+        let tokens = if tokens < least { least } else { tokens };
+        // Tokens of no byte at all are too many, as those of any text that has more tokens than bytes.
+        if bytes <= tokens { Self { bytes: 1, tokens: 1 } } else { Self { bytes, tokens } }
+    }
+
+    /// Tokens of a text, rounded up.
+    pub fn tokens(self, bytes: u64) -> u64 {
+        scale(bytes, self.tokens, self.bytes)
+    }
+}
+
+/// Why a ratio is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadRatio;
+
+impl fmt::Display for BadRatio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "must be bytes a token from \"1\" to \"16\" as a string with at most three decimals, such as \"3.5\"",
+        )
+    }
+}
+
+impl std::error::Error for BadRatio {}
+
+impl FromStr for Ratio {
+    type Err = BadRatio;
+
+    /// Reads a decimal such as `4` or `3.75`: digits, and if there is a point one to three digits behind it.
+    fn from_str(decimal: &str) -> Result<Self, BadRatio> {
+        let (whole, fraction) = decimal.split_once('.').map_or((decimal, None), |(whole, rest)| (whole, Some(rest)));
+        let scale = match fraction {
+            None => 1,
+            Some(digits) if (1..=3).contains(&digits.len()) => 10_u64.pow(digits.len() as u32),
+            Some(_) => return Err(BadRatio),
+        };
+        let bytes = number(whole)? * scale + fraction.map_or(Ok(0), number)?;
+        if bytes < scale || bytes > MOST_BYTES_PER_TOKEN * scale {
+            return Err(BadRatio);
+        }
+        Ok(Self { bytes, tokens: scale })
+    }
+}
+
+impl TryFrom<String> for Ratio {
+    type Error = BadRatio;
+
+    fn try_from(decimal: String) -> Result<Self, BadRatio> {
+        decimal.parse()
+    }
+}
+
+/// At most three digits and nothing else.
+fn number(digits: &str) -> Result<u64, BadRatio> {
+    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BadRatio);
+    }
+    digits.parse().map_err(|_| BadRatio)
+}
+
+/// Ratios by model.
+pub struct Calibration {
+    start: Ratio,
+    digester: Digester,
+    models: LruCache<u128, Sums>,
+}
+
+/// Text that came lately. Their quotient is within the bounds of a [`Ratio`], as each part of the sums was.
+#[derive(Clone, Copy)]
+struct Sums {
+    bytes: u64,
+    tokens: u64,
+}
+
+impl Calibration {
+    /// Nothing learned yet. The key must be random and secret: `Setup::random`.
+    pub fn new(start: Ratio, key: [u8; 16]) -> Self {
+        Self { start, digester: Digester::new(key), models: LruCache::new(MODELS) }
+    }
+
+    /// The ratio of a model.
+    pub fn ratio(&self, model: &str) -> Ratio {
+        let sums = self.models.peek(&self.digester.digest(&[model.as_bytes()]));
+        sums.map_or(self.start, |sums| Ratio::new(sums.bytes, sums.tokens))
+    }
+
+    /// Tokens of a text, rounded up.
+    pub fn tokens(&self, model: &str, bytes: u64) -> u64 {
+        self.ratio(model).tokens(bytes)
+    }
+
+    /// Learns how many tokens a text had, as the provider says.
+    pub fn learn(&mut self, model: &str, bytes: u64, tokens: u64) {
+        if bytes == 0 || tokens < LEAST_TOKENS {
+            return;
+        }
+        let weight = bytes.min(SAMPLE_BYTES);
+        let sample = Sums { bytes: weight, tokens: Ratio::new(bytes, tokens).tokens(weight) };
+        let start = Sums { bytes: PRIOR_BYTES, tokens: self.start.tokens(PRIOR_BYTES) };
+        let digest = self.digester.digest(&[model.as_bytes()]);
+        self.models.get_or_insert_mut(digest, || start).add(sample);
+    }
+}
+
+impl Sums {
+    fn add(&mut self, sample: Self) {
+        self.bytes += sample.bytes;
+        self.tokens += sample.tokens;
+        if self.bytes >= FULL_BYTES {
+            self.bytes /= 2;
+            self.tokens = self.tokens.div_ceil(2);
+        }
+    }
+}
+
+/// `amount · numerator / denominator`, rounded up, at most `u64::MAX`.
+fn scale(amount: u64, numerator: u64, denominator: u64) -> u64 {
+    let scaled = (u128::from(amount) * u128::from(numerator)).div_ceil(u128::from(denominator.max(1)));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
