@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use tollgate_budget::account::{Account, Lease, Verdict};
+use tollgate_budget::window::Window;
 use tollgate_core::Timestamp;
 
 /// Longer than any call of the load.
 const LEASE: Duration = Duration::from_secs(3_600);
 const MINUTE: f64 = 60.0;
+const WINDOW: Window = Window::Rolling(Duration::from_secs(60));
 
 /// An account with its limit a minute.
-#[derive(Default)]
 pub(crate) struct Book {
     limit: u64,
     account: Account,
@@ -24,7 +25,14 @@ pub(crate) struct Book {
 
 impl Book {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, ..Self::default() }
+        Self {
+            limit,
+            account: Account::new(WINDOW),
+            at: Timestamp::default(),
+            excess: 0,
+            highest_excess: 0,
+            seconds_over: 0.0,
+        }
     }
 
     pub(crate) const fn limit(&self) -> u64 {

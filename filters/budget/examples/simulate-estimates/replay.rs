@@ -63,14 +63,14 @@ impl Run {
             while let Some(next) = in_flight.peek_mut().filter(|next| next.0.0 <= call.at) {
                 let Reverse((end, ended, tokens, deadline)) = PeekMut::pop(next);
                 let Some(ended) = load.calls.get(ended) else { continue };
-                run.settle(ended, end, Lease { deadline, tokens });
+                run.settle(ended, end, Lease { deadline, amount: tokens });
                 estimator.learn(tenant(ended), ended);
             }
             let output = estimator.output(tenant(call), call);
             let lease = run.admit(call, output);
             run.admitted.push(lease.map(|_| output.unwrap_or(0)));
             in_flight
-                .extend(lease.map(|lease| Reverse((call.at.plus(call.lasts), index, lease.tokens, lease.deadline))));
+                .extend(lease.map(|lease| Reverse((call.at.plus(call.lasts), index, lease.amount, lease.deadline))));
         }
         run
     }
