@@ -122,7 +122,7 @@ impl Grant {
             return Ok(());
         }
         let facts = RequestFacts::parse(path, body).map_err(|problem| Refused::BadRequest(problem.to_string()))?;
-        let named: Vec<String> = facts.model.into_iter().chain(in_path(path)).collect();
+        let named: Vec<String> = facts.model.into_iter().chain(facts.other_models).chain(in_path(path)).collect();
         if named.is_empty() {
             return Err(Refused::NoModel);
         }

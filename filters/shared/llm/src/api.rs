@@ -146,17 +146,18 @@ fn model_and_method(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     (!model.is_empty()).then_some((model, rest.get(1..)?))
 }
 
-fn segments(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+/// The segments of a path that are not empty.
+pub(crate) fn segments(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty())
 }
 
 /// A segment as a servlet container reads it, without `;v=1`.
-fn without_parameters(segment: &[u8]) -> &[u8] {
+pub(crate) fn without_parameters(segment: &[u8]) -> &[u8] {
     segment.split(|byte| *byte == b';').next().unwrap_or(segment)
 }
 
 /// The path without its query, percent-encoding undone.
-fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or(path);
     if memchr::memchr(b'%', path).is_none() {
         return Cow::Borrowed(path);

@@ -5,6 +5,7 @@
 //! Nothing else is checked: what a provider takes is the provider's business.
 
 mod members;
+mod named_models;
 mod output_limit;
 mod splice;
 mod stream_usage;
@@ -16,8 +17,9 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::api::{Api, gemini_model};
+use crate::api::Api;
 use members::Members;
+use named_models::NamedModels;
 pub use output_limit::limit_output;
 pub use stream_usage::force_stream_usage;
 
@@ -26,8 +28,12 @@ pub use stream_usage::force_stream_usage;
 pub struct RequestFacts {
     /// The endpoint.
     pub api: Api,
-    /// The model named, in the path (Gemini) or the body.
+    /// The model that runs: named in the path (Gemini's, or a deployment of Azure OpenAI, percent-decoded), else in the
+    /// body.
     pub model: Option<String>,
+    /// Names that the request gives besides, each once: a body's model where the path names a deployment. A request may
+    /// cost what any of its names costs.
+    pub other_models: Vec<String>,
     /// Whether the answer is to be streamed.
     pub stream: bool,
     /// Whether the client itself asked for usage in the stream (`stream_options.include_usage`).
@@ -59,17 +65,15 @@ impl RequestFacts {
         let members = Members::of_body(body)?;
         let generation = members.object("generationConfig")?;
         let stream_options = members.object("stream_options")?;
-        let model = match api {
-            Api::GenerateContent | Api::StreamGenerateContent => gemini_model(path),
-            _ => members.text("model")?,
-        };
+        let named = NamedModels::of(api, path, &members)?;
         let usage_asked = match &stream_options {
             Some(options) => options.flag("include_usage")?,
             None => false,
         };
         Ok(Self {
             api,
-            model,
+            model: named.runs,
+            other_models: named.others,
             stream: members.flag("stream")? || api == Api::StreamGenerateContent,
             usage_asked,
             max_output: max_output(&members, generation.as_ref())?,

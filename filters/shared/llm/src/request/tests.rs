@@ -22,6 +22,7 @@ fn a_chat_request_is_read() {
     let expected = RequestFacts {
         api: Api::ChatCompletions,
         model: Some("gpt-4.1".into()),
+        other_models: vec![],
         stream: true,
         usage_asked: true,
         max_output: Some(100),
@@ -61,6 +62,12 @@ fn the_larger_limit_counts_under_whatever_names() {
 fn geminis_stream_and_model_are_in_the_path() {
     let facts = facts("/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse", &json!({"model": "cheap"}));
     assert_eq!((facts.model.as_deref(), facts.stream), (Some("gemini-2.5-pro"), true));
+}
+
+#[test]
+fn azures_deployment_runs_and_the_body_is_kept_beside_it() {
+    let facts = facts("/openai/deployments/dear/chat/completions", &json!({"model": "cheap"}));
+    assert_eq!((facts.model.as_deref(), facts.other_models), (Some("dear"), vec!["cheap".to_owned()]));
 }
 
 #[test]
