@@ -52,7 +52,7 @@ impl Asking {
 
     /// Input: four bytes of text a token. Output: what the caller allows, else the configured estimate, per choice.
     fn need(&self, facts: &RequestFacts, model: &str) -> Need {
-        let input = facts.text_bytes.div_ceil(BYTES_PER_TOKEN);
+        let input = facts.prompt.text_bytes.div_ceil(BYTES_PER_TOKEN);
         let declared = match facts.api {
             Api::Embeddings => Some(0),
             _ => facts.max_output.map(|most| most.saturating_mul(facts.choices)),

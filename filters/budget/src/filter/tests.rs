@@ -92,7 +92,7 @@ impl Gateway {
 
 /// Tokens that the filter estimates for the prompt of a body.
 fn estimated_input(body: &[u8]) -> u64 {
-    RequestFacts::parse(b"/v1/chat/completions", body).unwrap().text_bytes.div_ceil(4)
+    RequestFacts::parse(b"/v1/chat/completions", body).unwrap().prompt.text_bytes.div_ceil(4)
 }
 
 /// [`ANSWER`] with another number of output tokens.

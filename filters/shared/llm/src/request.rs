@@ -7,11 +7,11 @@
 mod members;
 mod named_models;
 mod output_limit;
+mod prompt;
 mod splice;
 mod stream_usage;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::fmt;
 
@@ -21,6 +21,7 @@ use crate::api::Api;
 use members::Members;
 use named_models::NamedModels;
 pub use output_limit::limit_output;
+pub use prompt::PromptSize;
 pub use stream_usage::force_stream_usage;
 
 /// What a request asks for.
@@ -42,8 +43,8 @@ pub struct RequestFacts {
     pub max_output: Option<u64>,
     /// Answers that will be generated, at least 1: `n`, `best_of`, `candidateCount`, times the prompts of a completion.
     pub choices: u64,
-    /// Bytes of prompt text. Images, audio and files in base64 are left out; a token id counts as 4 bytes.
-    pub text_bytes: u64,
+    /// How much prompt it brings.
+    pub prompt: PromptSize,
 }
 
 /// Why a request body is refused: one line for the caller, without anything the caller wrote.
@@ -78,7 +79,7 @@ impl RequestFacts {
             usage_asked,
             max_output: max_output(&members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
-            text_bytes: text::bytes(&members)?,
+            prompt: PromptSize::of(&members)?,
         })
     }
 }

@@ -27,7 +27,7 @@ fn a_chat_request_is_read() {
         usage_asked: true,
         max_output: Some(100),
         choices: 2,
-        text_bytes: 12,
+        prompt: PromptSize { text_bytes: 12, messages: 1, ..PromptSize::default() },
     };
     assert_eq!(facts("/v1/chat/completions", &body), expected);
 }
@@ -39,7 +39,7 @@ fn what_is_absent_or_null_has_its_default() {
     {
         let facts = facts("/v1/chat/completions", &body);
         assert_eq!((facts.model, facts.stream, facts.usage_asked), (None, false, false));
-        assert_eq!((facts.max_output, facts.choices, facts.text_bytes), (None, 1, 0));
+        assert_eq!((facts.max_output, facts.choices, facts.prompt.text_bytes), (None, 1, 0));
     }
 }
 
@@ -156,7 +156,7 @@ fn prompt_text_is_counted_wherever_it_stands_and_payloads_are_not() {
         (json!({"tools": [{"name": "f"}]}), 14),
     ] {
         let facts = RequestFacts::parse(CHAT, body.to_string().as_bytes()).unwrap();
-        assert_eq!(facts.text_bytes, bytes, "{}", body.to_string().replace(&long, "A…"));
+        assert_eq!(facts.prompt.text_bytes, bytes, "{}", body.to_string().replace(&long, "A…"));
     }
 }
 
