@@ -4,6 +4,7 @@
 //! name that stands twice, and some (Go's) also on its case; so both are refused, instead of guessing which one counts.
 //! Nothing else is checked: what a provider takes is the provider's business.
 
+mod input_tokens;
 mod members;
 mod named_models;
 mod output_limit;
@@ -18,6 +19,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+pub use input_tokens::BytesPerToken;
 use members::Members;
 use named_models::NamedModels;
 pub use output_limit::limit_output;
