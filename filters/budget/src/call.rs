@@ -37,7 +37,7 @@ impl Asking {
             return self.admit(cx, None, need, Api::Other);
         }
         let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
-        let facts = RequestFacts::parse(&self.path, &bytes)
+        let facts = RequestFacts::parse_and_count(&self.path, &bytes)
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
         let model = facts.model.as_deref().unwrap_or_default().to_lowercase();
         if model.is_empty() && self.budget.needs_model {

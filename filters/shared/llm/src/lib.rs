@@ -19,7 +19,9 @@ mod usage_chunk;
 pub use api::{Api, Dialect};
 pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
-pub use request::{BadRequest, BytesPerToken, PromptSize, RequestFacts, force_stream_usage, limit_output};
+pub use request::{
+    BadRequest, BytesPerToken, CountedText, PromptSize, RequestFacts, force_stream_usage, limit_output,
+};
 pub use scan::ModelScanner;
 pub use stream_end::{Cut, StreamCutter};
 pub use usage::{Framing, UsageMeter};

@@ -4,6 +4,7 @@
 //! name that stands twice, and some (Go's) also on its case; so both are refused, instead of guessing which one counts.
 //! Nothing else is checked: what a provider takes is the provider's business.
 
+mod exact;
 mod input_tokens;
 mod members;
 mod named_models;
@@ -19,6 +20,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+use exact::CountTokens;
+pub use exact::CountedText;
 pub use input_tokens::BytesPerToken;
 use members::Members;
 use named_models::NamedModels;
@@ -64,6 +67,20 @@ impl std::error::Error for BadRequest {}
 impl RequestFacts {
     /// Reads a whole request body. An error: no JSON object, or a deciding member that is ambiguous or of a wrong type.
     pub fn parse(path: &[u8], body: &[u8]) -> Result<Self, BadRequest> {
+        Self::parse_with(path, body, |_| None)
+    }
+
+    /// As [`Self::parse`], and its text is counted exactly where the model's tokenizer is known and built in (the feature
+    /// `exact-tokens`). A filter that does not call this has no tokenizer in its module, whatever features are on.
+    pub fn parse_and_count(path: &[u8], body: &[u8]) -> Result<Self, BadRequest> {
+        Self::parse_with(path, body, exact::tokenizer_of)
+    }
+
+    fn parse_with(
+        path: &[u8],
+        body: &[u8],
+        tokenizer_of: impl FnOnce(&str) -> Option<CountTokens>,
+    ) -> Result<Self, BadRequest> {
         let api = Api::of(path);
         let members = Members::of_body(body)?;
         let generation = members.object("generationConfig")?;
@@ -73,6 +90,7 @@ impl RequestFacts {
             Some(options) => options.flag("include_usage")?,
             None => false,
         };
+        let tokenizer = named.runs.as_deref().and_then(tokenizer_of);
         Ok(Self {
             api,
             model: named.runs,
@@ -81,7 +99,7 @@ impl RequestFacts {
             usage_asked,
             max_output: max_output(&members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
-            prompt: PromptSize::of(&members)?,
+            prompt: PromptSize::of(&members, tokenizer)?,
         })
     }
 }

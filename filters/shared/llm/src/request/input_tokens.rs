@@ -65,9 +65,13 @@ impl RequestFacts {
 }
 
 impl PromptSize {
-    /// Tokens of all text, text in payloads included.
+    /// Tokens of all text, text in payloads included: what was counted, and the rest at this ratio or the one that the count
+    /// gave, whichever is more.
     pub fn text_tokens(&self, ratio: BytesPerToken) -> u64 {
-        ratio.tokens_of(self.text_bytes.saturating_add(self.encoded_text_bytes))
+        let rest = self.text_bytes.saturating_sub(self.exact.bytes).saturating_add(self.encoded_text_bytes);
+        let found = BytesPerToken::new(self.exact.bytes, self.exact.tokens);
+        let by_found = found.map_or(0, |found| found.tokens_of(rest));
+        self.exact.tokens.saturating_add(ratio.tokens_of(rest).max(by_found))
     }
 
     /// Tokens of what is not text.
@@ -210,7 +214,7 @@ fn is_of_family(name: &str, family: &str) -> bool {
 
 /// A model's name without what routers put in front (`openai/gpt-4o`), and the base of a fine-tuned one
 /// (`ft:gpt-4o:org::id`).
-fn bare_name(model: &str) -> &str {
+pub(super) fn bare_name(model: &str) -> &str {
     let name = model.rsplit('/').next().unwrap_or(model);
     name.strip_prefix("ft:").map_or(name, |tuned| tuned.split(':').next().unwrap_or(tuned))
 }

@@ -21,6 +21,7 @@ use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
 use super::BadRequest;
+use super::exact::{CountTokens, CountedText, ExactCounter};
 use super::members::Members;
 use media::{Detail, Media};
 use walk::{Place, Walk};
@@ -63,12 +64,15 @@ pub struct PromptSize {
     pub encoded_text_bytes: u64,
     /// References to files, audio and video that are not in the request, so that nobody here knows their size.
     pub unseen_files: u64,
+    /// The text among it that was counted exactly; none without the feature `exact-tokens` or for a model whose tokenizer is
+    /// unknown.
+    pub exact: CountedText,
 }
 
 impl PromptSize {
-    /// Measures a whole request.
-    pub(super) fn of(members: &Members<'_>) -> Result<Self, BadRequest> {
-        let mut sum = Sum::default();
+    /// Measures a whole request, its text by this tokenizer.
+    pub(super) fn of(members: &Members<'_>, tokenizer: Option<CountTokens>) -> Result<Self, BadRequest> {
+        let mut sum = Sum { size: Self::default(), exact: ExactCounter::new(tokenizer) };
         for name in PROMPT {
             let Some(raw) = members.raw(name) else { continue };
             let mut json = serde_json::Deserializer::from_str(raw.get());
@@ -78,33 +82,37 @@ impl PromptSize {
             })?;
         }
         for raw in TOOLS.iter().filter_map(|name| members.raw(name)) {
-            sum.text(raw.get());
+            sum.text(None, raw.get());
             add(&mut sum.size.tools, elements(raw));
         }
-        Ok(sum.size)
+        Ok(Self { exact: sum.exact.counted(), ..sum.size })
     }
 }
 
 /// What has been counted so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sum {
     size: PromptSize,
+    exact: ExactCounter,
 }
 
 impl Sum {
-    fn text(&mut self, text: &str) {
+    /// The string of a member, or text that is of none.
+    fn text(&mut self, member: Option<&str>, text: &str) {
+        self.exact.text(member, text);
         add(&mut self.size.text_bytes, text.len() as u64);
     }
 
     /// A string as its text, all else as it is written.
     fn verbatim(&mut self, raw: &RawValue) {
         match serde_json::from_str::<String>(raw.get()) {
-            Ok(text) => self.text(&text),
-            Err(_) => self.text(raw.get()),
+            Ok(text) => self.text(None, &text),
+            Err(_) => self.text(None, raw.get()),
         }
     }
 
     fn token_id(&mut self) {
+        self.exact.token_id(TOKEN_ID_BYTES);
         add(&mut self.size.text_bytes, TOKEN_ID_BYTES);
     }
 

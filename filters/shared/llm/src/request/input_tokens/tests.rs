@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::request::CountedText;
 
 const NOTHING: PromptSize = PromptSize {
     text_bytes: 0,
@@ -16,6 +17,7 @@ const NOTHING: PromptSize = PromptSize {
     file_bytes: 0,
     encoded_text_bytes: 0,
     unseen_files: 0,
+    exact: CountedText { bytes: 0, tokens: 0 },
 };
 
 /// Of a text API, which writes nothing around messages.
@@ -31,6 +33,17 @@ fn a_ratio_rounds_up_and_never_overflows() {
     assert_eq!(BytesPerToken::new(1, u64::MAX).unwrap().tokens_of(u64::MAX), u64::MAX);
     assert_eq!(BytesPerToken::new(u64::MAX, u64::MAX).unwrap().tokens_of(u64::MAX), u64::MAX);
     assert_eq!((BytesPerToken::new(0, 1), BytesPerToken::new(1, 0)), (None, None));
+}
+
+#[test]
+fn counted_text_is_taken_as_it_is_and_the_rest_by_the_denser_ratio() {
+    let exact = CountedText { bytes: 100, tokens: 20 };
+    let size = PromptSize { text_bytes: 150, encoded_text_bytes: 50, exact, ..NOTHING };
+    let text_tokens = |bytes, tokens| size.text_tokens(BytesPerToken::new(bytes, tokens).unwrap());
+    assert_eq!(text_tokens(1, 1), 20 + 100);
+    assert_eq!(text_tokens(10, 1), 20 + 20);
+    let none_yet = PromptSize { exact: CountedText { bytes: 100, tokens: 0 }, ..size };
+    assert_eq!(none_yet.text_tokens(BytesPerToken::ENGLISH), 25);
 }
 
 #[test]
@@ -121,7 +134,7 @@ proptest! {
         let size = |[text_bytes, messages, names, tools, images, low_detail_images, pcm_bytes, audio_bytes, video_bytes, files,
             file_bytes, encoded_text_bytes, unseen_files]: [u64; 13]| PromptSize {
             text_bytes, messages, names, tools, images, low_detail_images, pcm_bytes, audio_bytes, video_bytes, files, file_bytes,
-            encoded_text_bytes, unseen_files,
+            encoded_text_bytes, unseen_files, ..NOTHING
         };
         let tokens = |counts: [u64; 13]| {
             let size = size(counts);

@@ -132,7 +132,7 @@ impl<'de> Part<'de> {
         let mut is_elsewhere = false;
         for (member, text) in std::mem::take(&mut self.waiting) {
             match self.role(name, member, &text) {
-                Role::Text => sum.text(&text),
+                Role::Text => sum.text(None, &text),
                 Role::Payload(media, bytes) => sum.payload(media, detail, bytes),
                 Role::Reference(media) => sum.reference(media, detail),
                 Role::SourceElsewhere => is_elsewhere = true,

@@ -53,7 +53,7 @@ impl Walk<'_> {
         if self.place != Place::Inside {
             self.sum.message();
         }
-        self.sum.text(text);
+        self.sum.text(Some(self.name), text);
         if Part::is_word(self.name, text) { Found::Word(kept()) } else { Found::Counted }
     }
 
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         while let Some(found) = elements.next_element_seed(Walk { name: self.name, place, sum: &mut *self.sum })? {
             match found {
                 // No provider lists payloads under one name.
-                Found::Waiting(_, text) => self.sum.text(&text),
+                Found::Waiting(_, text) => self.sum.text(None, &text),
                 Found::Counted | Found::Word(_) | Found::Elsewhere => {}
             }
         }
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 }
                 Found::Waiting(member, text) => {
                     if let Some(text) = part.hold(member, text) {
-                        self.sum.text(&text);
+                        self.sum.text(None, &text);
                     }
                 }
                 Found::Elsewhere => part.note_source_elsewhere(),
