@@ -10,7 +10,7 @@
 //!
 //! Each string is counted by itself, as the providers do. Words of the wire format, which no model sees, count as none.
 
-/// Bytes of one request that are counted at most: 3 to 20 ms in Envoy, by the text.
+/// Bytes of one request that are counted at most: 3 to 17 ms in Envoy, by the text (`scripts/bench-counting`).
 pub(super) const MAX_COUNTED: usize = 128 * 1024;
 /// Members whose strings no model sees.
 const WIRE_WORDS: &[&str] = &[
