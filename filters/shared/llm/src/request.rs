@@ -99,7 +99,7 @@ impl RequestFacts {
             usage_asked,
             max_output: max_output(&members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
-            prompt: PromptSize::of(&members, tokenizer)?,
+            prompt: PromptSize::of(&members, generation.as_ref(), tokenizer)?,
         })
     }
 }

@@ -5,7 +5,7 @@
 //! measured apart, and [`super::input_tokens`] knows what each kind costs. One pass over the body does it all; nothing
 //! is kept but sums.
 //!
-//! What a model is shown as JSON (tools, schemas, the arguments of tool calls) counts as it is written, names and all.
+//! What a model is shown as JSON (tools, schemas of the answer, the arguments of tool calls) counts as it is written, names and all.
 //! Nothing in it is taken for a payload, so text cannot pose as an image there.
 //!
 //! Shapes: OpenAI chat (`image_url`, `input_audio`, `file`), responses (`input_image`, `input_file`), Anthropic (`image`
@@ -31,13 +31,17 @@ const PROMPT: &[&str] =
     &["messages", "system", "prompt", "suffix", "input", "instructions", "contents", "systemInstruction"];
 /// Members that list tools. They are shown to the model as they are, names and all.
 const TOOLS: &[&str] = &["tools", "functions"];
+/// Members with the schema of the answer, which a model is shown as well: OpenAI's and Anthropic's.
+const SCHEMAS: &[&str] = &["response_format", "text", "output_format", "output_config"];
+/// The same in Gemini's `generationConfig`.
+const GENERATION_SCHEMAS: &[&str] = &["responseSchema", "responseJsonSchema"];
 /// A token id (embeddings, completions) counts as much as an average token's text.
 const TOKEN_ID_BYTES: u64 = 4;
 
 /// How much prompt a request brings. Bytes of payloads are those they decode to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PromptSize {
-    /// Bytes of text: prompts, system prompts, roles, tools as JSON. No payload, and no reference to one; a token id counts
+    /// Bytes of text: prompts, system prompts, roles, tools and schemas as JSON. No payload, and no reference to one; a token id counts
     /// as 4 bytes.
     pub text_bytes: u64,
     /// Messages, system prompts included: elements of the prompt's lists, and prompts that are one string.
@@ -71,7 +75,11 @@ pub struct PromptSize {
 
 impl PromptSize {
     /// Measures a whole request, its text by this tokenizer.
-    pub(super) fn of(members: &Members<'_>, tokenizer: Option<CountTokens>) -> Result<Self, BadRequest> {
+    pub(super) fn of(
+        members: &Members<'_>,
+        generation: Option<&Members<'_>>,
+        tokenizer: Option<CountTokens>,
+    ) -> Result<Self, BadRequest> {
         let mut sum = Sum { size: Self::default(), exact: ExactCounter::new(tokenizer) };
         for name in PROMPT {
             let Some(raw) = members.raw(name) else { continue };
@@ -85,6 +93,9 @@ impl PromptSize {
             sum.text(None, raw.get());
             add(&mut sum.size.tools, elements(raw));
         }
+        let schemas = SCHEMAS.iter().filter_map(|name| members.raw(name));
+        let of_gemini = GENERATION_SCHEMAS.iter().filter_map(|name| generation?.raw(name));
+        schemas.chain(of_gemini).for_each(|raw| sum.text(None, raw.get()));
         Ok(Self { exact: sum.exact.counted(), ..sum.size })
     }
 }

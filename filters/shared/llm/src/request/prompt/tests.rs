@@ -188,6 +188,26 @@ fn geminis_contents_are_measured() {
 }
 
 #[test]
+fn schemas_of_the_answer_are_text() {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let length = schema.to_string().len() as u64;
+    for (body, around) in [
+        (json!({"response_format": {"type": "json_schema", "json_schema": schema}}), 37),
+        (json!({"text": {"format": schema}}), 11),
+        (json!({"output_format": {"schema": schema}}), 11),
+        (json!({"output_config": {"format": schema}}), 11),
+        (json!({"generationConfig": {"responseSchema": schema}}), 0),
+        (json!({"generation_config": {"response_json_schema": schema}}), 0),
+    ] {
+        assert_eq!(
+            size(&body.to_string()),
+            PromptSize { text_bytes: length + around, ..PromptSize::default() },
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn text_cannot_pose_as_a_payload() {
     let text = "x".repeat(5000);
     let content = |part: Value| json!({"messages": [{"content": [part]}]}).to_string();
