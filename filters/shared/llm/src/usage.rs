@@ -1,7 +1,7 @@
 //! What an answer cost, read while it passes: JSON or server-sent events, cut anywhere, in constant memory.
 //!
 //! The provider's figures are taken where it gives any. All of them are cumulative, so the largest of each counts.
-//! Until they are final, the output is estimated from the content that passed (four bytes a token), so that a client
+//! Until they are final, the output is estimated from the content that passed, so that a client
 //! that hangs up is charged for what it received. What each API calls its figures stands in one file a provider.
 //!
 //! It also says whether the answer is whole and came to its natural end, which is what a cache needs to know.
@@ -17,6 +17,7 @@ mod tests;
 use tollgate_core::{HeaderList, Usage, header};
 
 use crate::api::Api;
+use crate::request::BytesPerToken;
 use crate::scan::Scanner;
 use crate::sse::{Item, SseParser};
 use tally::{EventFacts, Reader, Tally};
@@ -77,6 +78,18 @@ impl UsageMeter {
             done_matched: Some(0),
             finished: false,
         }
+    }
+
+    /// The same, with another ratio for output that the provider has not told yet; without it four bytes are a token.
+    #[must_use]
+    pub fn estimating_by(mut self, ratio: BytesPerToken) -> Self {
+        self.tally.bytes_per_token = ratio;
+        self
+    }
+
+    /// Bytes of text that the model generated, as far as they passed.
+    pub const fn content_bytes(&self) -> u64 {
+        self.tally.content_bytes
     }
 
     /// Reads the next bytes of the answer's body.

@@ -34,13 +34,32 @@ pub struct BytesPerToken {
     tokens: u64,
 }
 
+impl Default for BytesPerToken {
+    fn default() -> Self {
+        Self::ENGLISH
+    }
+}
+
 impl BytesPerToken {
     /// Four bytes a token: English prose, by OpenAI's and Gemini's rules of thumb. Code and other scripts are denser.
     pub const ENGLISH: Self = Self { bytes: 4, tokens: 1 };
 
+    /// One byte a token: no tokenizer makes more of a text.
+    pub const LEAST: Self = Self { bytes: 1, tokens: 1 };
+
     /// So many bytes for so many tokens; `None` if either is 0.
     pub const fn new(bytes: u64, tokens: u64) -> Option<Self> {
         if bytes == 0 || tokens == 0 { None } else { Some(Self { bytes, tokens }) }
+    }
+
+    /// The bytes of [`Self::tokens`].
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// The tokens of [`Self::bytes`].
+    pub const fn tokens(self) -> u64 {
+        self.tokens
     }
 
     /// Tokens of so many bytes, rounded up.

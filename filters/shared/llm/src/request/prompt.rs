@@ -74,6 +74,12 @@ pub struct PromptSize {
 }
 
 impl PromptSize {
+    /// Whether it is text by its bytes and nothing else, so that a reported count tells of these bytes.
+    pub const fn is_text(&self) -> bool {
+        let others = self.images | self.low_detail_images | self.files | self.unseen_files | self.encoded_text_bytes;
+        others | self.pcm_bytes | self.audio_bytes | self.video_bytes | self.exact.bytes == 0
+    }
+
     /// Measures a whole request, its text by this tokenizer.
     pub(super) fn of(
         members: &Members<'_>,

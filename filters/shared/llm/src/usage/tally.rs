@@ -4,10 +4,8 @@ use tollgate_core::{Usage, UsageSource};
 
 use super::{anthropic, gemini, openai, responses};
 use crate::api::Api;
+use crate::request::BytesPerToken;
 use crate::scan::{Scalar, Visitor};
-
-/// Bytes of content that count as one token while the provider has not said.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// Figures and facts of one answer so far.
 #[derive(Debug, Default)]
@@ -15,6 +13,8 @@ pub(super) struct Tally {
     pub(super) figures: Figures,
     /// A usage object ended that says anything: some servers fill theirs with zeros.
     pub(super) has_usage: bool,
+    /// Bytes of content that count as tokens while the provider has not said.
+    pub(super) bytes_per_token: BytesPerToken,
     /// Bytes of generated content that passed.
     pub(super) content_bytes: u64,
     /// The answer's end was announced (finish reason or terminal event), in an event that is over.
@@ -93,7 +93,7 @@ impl Tally {
         let counted = figures.output.saturating_add(figures.output_apart);
         // Some providers leave reasoning out of their output and count it in the total alone.
         let output = if input > 0 { counted.max(figures.total.saturating_sub(input)) } else { counted };
-        let estimated = self.content_bytes.div_ceil(BYTES_PER_TOKEN);
+        let estimated = self.bytes_per_token.tokens_of(self.content_bytes);
         Usage {
             input,
             output: match api {
