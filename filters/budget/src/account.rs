@@ -70,6 +70,16 @@ pub enum Verdict {
     Never,
 }
 
+impl Verdict {
+    /// The right to settle, if it fits.
+    pub const fn granted(self) -> Option<Lease> {
+        match self {
+            Self::Granted(lease) => Some(lease),
+            Self::Later(_) | Self::Never => None,
+        }
+    }
+}
+
 /// What may be known of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {

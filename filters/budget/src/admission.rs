@@ -48,6 +48,13 @@ pub struct Charge {
     pub balance: Option<Balance>,
 }
 
+impl Charge {
+    /// What is held, if only nothing.
+    pub fn held(&self) -> Lease {
+        self.lease.unwrap_or(Lease { deadline: Timestamp::default(), amount: 0 })
+    }
+}
+
 /// A rule that a call does not fit into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {

@@ -4,17 +4,19 @@ use std::rc::Rc;
 
 use tollgate_core::ports::Body;
 use tollgate_core::{Cx, Identity, Refusal, Reply, Usage};
-use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, refuse};
+use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, limit_output, refuse};
 
 use crate::admission::{Admission, Decision, Need, Outcome};
 use crate::answer;
+use crate::cap::Allowance;
 use crate::config::OnContention;
 use crate::filter::Budget;
-use crate::ledger::Terms;
-use crate::spend::Spend;
+use crate::learned::Lesson;
+use crate::ledger::{Ledger, Terms};
+use crate::price::Price;
+use crate::spend::{Model, Spend};
 use crate::subject::Subject;
 use crate::unit::Consumption;
-use crate::watch::BYTES_PER_TOKEN;
 
 /// A call that asks to be admitted.
 pub struct Asking {
@@ -29,54 +31,106 @@ pub struct Asking {
 }
 
 impl Asking {
+    /// A call of an endpoint that runs no model we know: only how many there are is counted.
+    pub fn decide_unread(self, cx: &mut Cx<'_>) -> Result<Spend, Reply> {
+        let consumption = Consumption { requests: 1, usage: Usage::default() };
+        let need = Need { expected: consumption, claimed: consumption, price: None };
+        let ledger = self.budget.ledger(cx);
+        let counting = self.counting(&self.subject(None, &[]));
+        self.admit(cx, &ledger, counting, need, None)
+    }
+
     /// The request is whole: decides, and makes sure that a stream will say what it cost.
     pub fn decide(self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Result<Spend, Reply> {
-        if !Api::of(&self.path).is_inference() {
-            let consumption = Consumption { requests: 1, usage: Usage::default() };
-            let need = Need { expected: consumption, claimed: consumption, price: None };
-            return self.admit(cx, None, need, Api::Other);
-        }
         let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
         let facts = RequestFacts::parse_and_count(&self.path, &bytes)
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
-        let model = facts.model.as_deref().unwrap_or_default().to_lowercase();
-        if model.is_empty() && self.budget.needs_model {
+        let name = facts.model.as_deref().unwrap_or_default().to_lowercase();
+        let others: Vec<String> = facts.other_models.iter().map(|model| model.to_lowercase()).collect();
+        if name.is_empty() && self.budget.needs_model {
             return Err(answer::no_model(Dialect::of(&self.path)));
         }
-        let need = self.need(&facts, &model);
-        let spend = self.admit(cx, Some(&model), need, facts.api)?;
-        // Nothing to change means that the client asked for usage itself, so it will see it.
-        let hide_usage = facts.stream && body.is_some_and(|body| force_usage(facts.api, body, &bytes));
-        Ok(spend.hiding_usage(hide_usage))
+        let ledger = self.budget.ledger(cx);
+        let counting = self.counting(&self.subject(Some(&name), &others));
+        let input = self.budget.learned.input(&facts, &name);
+        let lesson = self.budget.learned.lesson(&self.identity.tenant, &name, &facts, input);
+        let price = self.dearest(&name, &others, input);
+        let prompt = consumption(input, 0);
+        let only_input = Need { expected: prompt, claimed: prompt, price };
+        let allowance = match facts.api {
+            Api::Embeddings => None,
+            _ => Allowance::of(
+                &self.budget.policy.rules,
+                &counting,
+                &ledger,
+                cx.now,
+                &only_input,
+                facts.max_output,
+                facts.choices,
+            ),
+        };
+        let need = Need { price, ..self.need(&facts, &lesson, input, allowance) };
+        let model = Model { api: facts.api, lesson, shows_usage: facts.usage_asked };
+        let path = self.path.clone();
+        let spend = self.admit(cx, &ledger, counting, need, Some(model))?;
+        let most = allowance.filter(|allowance| allowance.is_told).map(|allowance| allowance.per_choice);
+        let asks_usage = body.is_some_and(|body| rewrite(&path, facts.api, &bytes, most, body));
+        Ok(spend.hiding_usage(asks_usage))
     }
 
-    /// Input: four bytes of text a token. Output: what the caller allows, else the configured estimate, per choice.
-    fn need(&self, facts: &RequestFacts, model: &str) -> Need {
-        let input = facts.prompt.text_bytes.div_ceil(BYTES_PER_TOKEN);
-        let declared = match facts.api {
-            Api::Embeddings => Some(0),
-            _ => facts.max_output.map(|most| most.saturating_mul(facts.choices)),
+    fn subject<'a>(&'a self, model: Option<&'a str>, other_models: &'a [String]) -> Subject<'a> {
+        Subject { identity: &self.identity, model, other_models, route: &self.route }
+    }
+
+    fn counting(&self, subject: &Subject<'_>) -> Vec<(usize, Terms)> {
+        let rules = self.budget.policy.rules.iter().enumerate();
+        rules.filter_map(|(index, rule)| Some((index, rule.terms(subject)?))).collect()
+    }
+
+    /// A call may cost what any model costs that it names.
+    fn dearest(&self, name: &str, others: &[String], input: u64) -> Option<Price> {
+        let names = std::iter::once(name).chain(others.iter().map(String::as_str));
+        let prices = names.filter_map(|name| self.budget.policy.prices.of(name));
+        let usual = Usage { input, output: self.budget.policy.output_estimate.cold(), ..Usage::default() };
+        prices.max_by_key(|price| price.of(&usual)).copied()
+    }
+
+    /// What is reserved: the prompt, and what is expected to be generated. Under a hard cap a JSON answer, which nobody can stop, reserves
+    /// all that it may take.
+    fn need(&self, facts: &RequestFacts, lesson: &Lesson, input: u64, allowance: Option<Allowance>) -> Need {
+        if facts.api == Api::Embeddings {
+            let need = consumption(input, 0);
+            return Need { expected: need, claimed: need, price: None };
+        }
+        let all_choices = |tokens: u64| tokens.saturating_mul(facts.choices);
+        let most = allowance.map_or(u64::MAX, |allowance| allowance.per_choice);
+        let claimed = facts.max_output.map(|declared| all_choices(declared.min(most)));
+        let expected = self.budget.learned.output(lesson).min(all_choices(most));
+        let expected = match allowance {
+            Some(allowance) if !facts.stream && (allowance.is_told || claimed.is_some()) => {
+                claimed.unwrap_or(all_choices(most))
+            }
+            _ => expected,
         };
-        let cold = self.budget.policy.output_estimate.cold;
-        let output = declared.unwrap_or_else(|| cold.saturating_mul(facts.choices));
-        let of = |output| Consumption { requests: 1, usage: Usage { input, output, ..Usage::default() } };
         Need {
-            expected: of(output),
-            claimed: of(declared.unwrap_or(0)),
-            price: self.budget.policy.prices.of(model).copied(),
+            expected: consumption(input, expected),
+            claimed: consumption(input, claimed.unwrap_or(0)),
+            price: None,
         }
     }
 
-    fn admit(self, cx: &mut Cx<'_>, model: Option<&str>, need: Need, api: Api) -> Result<Spend, Reply> {
+    fn admit(
+        self,
+        cx: &mut Cx<'_>,
+        ledger: &Ledger<'_>,
+        counting: Vec<(usize, Terms)>,
+        need: Need,
+        model: Option<Model>,
+    ) -> Result<Spend, Reply> {
         let policy = &self.budget.policy;
-        let subject = Subject { identity: &self.identity, model, route: &self.route };
-        let rules = policy.rules.iter().enumerate();
-        let counting: Vec<(usize, Terms)> =
-            rules.filter_map(|(index, rule)| Some((index, rule.terms(&subject)?))).collect();
-        let ledger = self.budget.ledger(cx);
         let admission = Admission {
             rules: &policy.rules,
-            ledger: &ledger,
+            ledger,
             now: cx.now,
             lease: policy.lease,
             passes_undecided: policy.on_contention == OnContention::Allow,
@@ -85,7 +139,7 @@ impl Asking {
         self.count(cx, &decision, &need, ledger.conflicts());
         let dialect = Dialect::of(&self.path);
         match decision.outcome {
-            Outcome::Admitted => Ok(Spend::new(self.budget, decision.charges, need, api)),
+            Outcome::Admitted => Ok(Spend::new(self.budget, decision.charges, need, model)),
             Outcome::Undecided(_) => Err(answer::undecided(dialect)),
             Outcome::Refused(refused) => {
                 let Some(rule) = policy.rules.get(refused.rule) else { return Err(answer::undecided(dialect)) };
@@ -104,7 +158,7 @@ impl Asking {
 
     fn count(&self, cx: &mut Cx<'_>, decision: &Decision, need: &Need, conflicts: u64) {
         let meters = &self.budget.meters;
-        let counters = match &decision.outcome {
+        let verdict = match &decision.outcome {
             Outcome::Admitted => {
                 meters.reserved.add(cx.meter, need.expected.usage.total());
                 Some(&meters.allowed)
@@ -114,14 +168,30 @@ impl Asking {
         };
         let shadows = decision.shadow_refused.iter().filter_map(|rule| meters.shadow_denied(*rule));
         let faults = decision.faults.iter().map(|fault| meters.fault(*fault));
-        for counter in counters.into_iter().chain(shadows).chain(faults) {
+        for counter in verdict.into_iter().chain(shadows).chain(faults) {
             counter.increment(cx.meter);
         }
         meters.conflicts.add(cx.meter, conflicts);
     }
 }
 
-fn force_usage(api: Api, body: &mut dyn Body, bytes: &[u8]) -> bool {
-    matches!(api, Api::ChatCompletions | Api::Completions)
-        && force_stream_usage(bytes).is_some_and(|forced| body.replace(&forced))
+fn consumption(input: u64, output: u64) -> Consumption {
+    Consumption { requests: 1, usage: Usage { input, output, ..Usage::default() } }
+}
+
+/// Tells the provider the most that it may generate, and to tell the usage of a stream. Whether the latter was asked by us alone, so that the
+/// client must not see it.
+fn rewrite(path: &[u8], api: Api, bytes: &[u8], most: Option<u64>, body: &mut dyn Body) -> bool {
+    let limited = most.and_then(|most| limit_output(path, bytes, most));
+    let asks_usage = matches!(api, Api::ChatCompletions | Api::Completions);
+    let forced = asks_usage.then(|| force_stream_usage(limited.as_deref().unwrap_or(bytes))).flatten();
+    match (forced, limited) {
+        (Some(forced), _) => body.replace(&forced),
+        (None, Some(limited)) => {
+            body.replace(&limited);
+            false
+        }
+        // Nothing to change means that the client asked for usage itself, so it will see it.
+        (None, None) => false,
+    }
 }

@@ -11,13 +11,15 @@ use tollgate_core::{ConfigError, Identity, config};
 use tollgate_llm::ModelPattern;
 
 use crate::decimal;
+use crate::estimate::output::MOST_MIN_SAMPLES;
+use crate::estimate::{ColdStart, OutputPolicy, Quantile, Ratio};
 use crate::models::{ModelTable, pattern};
 use crate::money::NanoUsd;
 use crate::price::{Price, Prices};
 use crate::rule::Rule;
 use checks::check_range;
 pub use spec::OnContention;
-use spec::{AdminsSpec, OutputEstimateSpec, PriceSpec, Spec};
+use spec::{AdminsSpec, OutputEstimateSpec, PriceSpec, ReserveSpec, Spec, WhileColdSpec};
 use unique::UniqueMap;
 
 /// A body is held in linear memory, which never shrinks and is capped by Envoy at 1 GiB.
@@ -34,8 +36,8 @@ pub struct Policy {
     pub prices: Prices,
     /// What a call is taken to generate.
     pub output_estimate: OutputEstimate,
-    /// Bytes of text to 10⁹ tokens before anything was learned.
-    pub bytes_per_token: ModelTable<u64>,
+    /// Bytes of text to a token before anything was learned.
+    pub bytes_per_token: ModelTable<Ratio>,
     /// How long a reservation is held for a call that never ends.
     pub lease: Duration,
     /// Slots of shared data. Another number starts all budgets afresh.
@@ -52,12 +54,19 @@ pub struct Policy {
 /// What a call is taken to generate before it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputEstimate {
-    /// Tokens, before anything was learned, for a call that names no maximum.
-    pub cold: u64,
-    /// Percent of the answers that the estimate covers.
-    pub quantile: u8,
-    /// Answers to see before the estimate goes by them; 0: never.
-    pub min_samples: u32,
+    /// Whether it goes by what was learned.
+    pub learns: bool,
+    /// How.
+    pub policy: OutputPolicy,
+}
+
+impl OutputEstimate {
+    /// Tokens that an answer is taken to have while nothing is known.
+    pub const fn cold(&self) -> u64 {
+        match self.policy.cold {
+            ColdStart::DeclaredOr(tokens) | ColdStart::Fixed(tokens) => tokens,
+        }
+    }
 }
 
 impl Policy {
@@ -75,7 +84,7 @@ impl Policy {
             rules: rules::by_breadth(rules),
             prices,
             output_estimate,
-            bytes_per_token: bytes_per_token(spec.bytes_per_token)?,
+            bytes_per_token: table("bytes_per_token", spec.bytes_per_token, |_, ratio| Ok(*ratio))?,
             lease: spec.lease.0,
             slots: spec.slots,
             max_body_bytes: spec.max_body_bytes,
@@ -94,9 +103,17 @@ impl Policy {
 
 fn output_estimate(spec: &OutputEstimateSpec) -> Result<OutputEstimate, ConfigError> {
     check_range("output_estimate.cold", spec.cold, 1, 1_000_000, "tokens, from 1 to 1000000")?;
-    check_range("output_estimate.quantile", spec.quantile, 50, 99, "percent, from 50 to 99")?;
-    check_range("output_estimate.min_samples", spec.min_samples, 0, 10_000, "from 0 (never) to 10000")?;
-    Ok(OutputEstimate { cold: spec.cold, quantile: spec.quantile, min_samples: spec.min_samples })
+    let most = MOST_MIN_SAMPLES;
+    check_range("output_estimate.min_samples", spec.min_samples, 1, most, "from 1 to 100 answers")?;
+    let quantile = Quantile::from_percent(spec.quantile);
+    let quantile =
+        quantile.ok_or_else(|| ConfigError::at("output_estimate.quantile", "must be percent, from 50 to 99"))?;
+    let cold = match spec.while_cold {
+        WhileColdSpec::Declared => ColdStart::DeclaredOr(spec.cold),
+        WhileColdSpec::Fixed => ColdStart::Fixed(spec.cold),
+    };
+    let policy = OutputPolicy { quantile, cold, min_samples: spec.min_samples, ..OutputPolicy::default() };
+    Ok(OutputEstimate { learns: spec.reserve == ReserveSpec::Learned, policy })
 }
 
 fn prices(specs: UniqueMap<PriceSpec>) -> Result<Prices, ConfigError> {
@@ -116,13 +133,6 @@ fn prices(specs: UniqueMap<PriceSpec>) -> Result<Prices, ConfigError> {
             cache_write: or_input("cache_write", &spec.cache_write)?,
             output: dollars("output", &spec.output)?,
         })
-    })
-}
-
-fn bytes_per_token(specs: UniqueMap<String>) -> Result<ModelTable<u64>, ConfigError> {
-    table("bytes_per_token", specs, |path, text| {
-        let ratio = decimal::parse(text).filter(|ratio| (decimal::ONE..=16 * decimal::ONE).contains(ratio));
-        ratio.ok_or_else(|| ConfigError::at(path, "must be a decimal string from \"1\" to \"16\", as in \"3.5\""))
     })
 }
 

@@ -17,12 +17,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, HeaderList, Identity, Setup, Stream, Timestamp, handoff, header};
+use tollgate_core::{
+    ConfigError, Cx, Filter, Flow, HeaderList, Identity, Reply, Setup, Stream, Timestamp, handoff, header,
+};
 use tollgate_llm::{Api, Dialect};
 
 use crate::answer;
 use crate::call::Asking;
 use crate::config::Policy;
+use crate::learned::Learned;
 use crate::ledger::Ledger;
 use crate::meters::Meters;
 use crate::report::{self, Query};
@@ -39,6 +42,8 @@ pub struct Budget {
     pub policy: Policy,
     /// What it counts.
     pub meters: Meters,
+    /// What it learned.
+    pub learned: Learned,
     /// Whether any rule must know the model.
     pub needs_model: bool,
     needs_route: bool,
@@ -55,6 +60,7 @@ impl Filter for Budget {
         let policy = Policy::parse(setup.config)?;
         Ok(Self {
             meters: Meters::new(&policy.rules),
+            learned: Learned::new(&policy, setup.random),
             needs_model: policy.rules.iter().any(|rule| rule.needs_model()),
             needs_route: policy.rules.iter().any(|rule| rule.needs_route()),
             counts_other: policy.rules.iter().any(|rule| rule.counts_other()),
@@ -118,7 +124,8 @@ impl Stream for BudgetStream {
         }
         let asking = self.asking(cx, path);
         if !is_inference {
-            return self.admit(cx, asking, None);
+            let decided = asking.decide_unread(cx);
+            return self.admit(cx, decided);
         }
         // Whatever reads as JSON here, the provider would read what it unpacks to.
         if header::is_encoded(&all) {
@@ -133,7 +140,8 @@ impl Stream for BudgetStream {
         headers.set("accept-encoding", b"identity");
         headers.remove("content-length");
         if last {
-            return self.admit(cx, asking, None);
+            let decided = asking.decide(cx, None);
+            return self.admit(cx, decided);
         }
         self.phase = Phase::Reading(Box::new(asking));
         Flow::Continue
@@ -155,7 +163,10 @@ impl Stream for BudgetStream {
             return Flow::Wait;
         }
         match std::mem::replace(&mut self.phase, Phase::Outside) {
-            Phase::Reading(asking) => self.admit(cx, *asking, Some(body)),
+            Phase::Reading(asking) => {
+                let decided = asking.decide(cx, Some(body));
+                self.admit(cx, decided)
+            }
             Phase::Outside | Phase::Open(_) => Flow::Continue,
         }
     }
@@ -189,8 +200,8 @@ impl BudgetStream {
         Asking { budget: Rc::clone(&self.budget), identity, route: route.unwrap_or_default(), path: path.to_vec() }
     }
 
-    fn admit(&mut self, cx: &mut Cx<'_>, asking: Asking, body: Option<&mut dyn Body>) -> Flow {
-        match asking.decide(cx, body) {
+    fn admit(&mut self, cx: &mut Cx<'_>, decided: Result<Spend, Reply>) -> Flow {
+        match decided {
             Ok(spend) => {
                 spend.hand_off(cx);
                 self.phase = Phase::Open(Box::new(spend));

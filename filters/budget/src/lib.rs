@@ -15,10 +15,12 @@
 //! What it goes by:
 //! - [`rule`], [`subject`]: which calls a rule counts, and who pays
 //! - [`unit`], [`price`], [`money`], [`decimal`], [`models`]: what is counted, and what it costs
+//! - [`estimate`], [`learned`]: what a call will take, by what finished calls took
 //! - [`config`]: the policy
 //!
 //! A call on its way:
 //! - [`filter`], [`call`]: the phases; a call that asks to be admitted
+//! - [`cap`]: answers that are kept within what is left
 //! - [`spend`], [`watch`]: one admitted call until it is settled; what its answer costs, read as it passes
 //! - [`answer`], [`report`], [`meters`]: what callers, administrators and operators are told
 //!
@@ -29,11 +31,13 @@ pub mod account;
 pub mod admission;
 pub mod answer;
 pub mod call;
+pub mod cap;
 pub mod codec;
 pub mod config;
 pub mod decimal;
 pub mod estimate;
 pub mod filter;
+pub mod learned;
 pub mod ledger;
 pub mod meters;
 pub mod models;

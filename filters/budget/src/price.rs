@@ -39,6 +39,12 @@ impl Price {
             .fold(0_u128, |sum, (tokens, price)| sum.saturating_add(u128::from(*tokens) * u128::from(price.0)));
         u64::try_from(sum.div_ceil(PER_TOKENS)).unwrap_or(u64::MAX)
     }
+
+    /// How many output tokens so many nano-dollars pay.
+    pub fn output_within(&self, nano_dollars: u64) -> u64 {
+        let paid = (u128::from(nano_dollars) * PER_TOKENS).checked_div(u128::from(self.output.0));
+        paid.map_or(u64::MAX, |tokens| u64::try_from(tokens).unwrap_or(u64::MAX))
+    }
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ fn own(policy: &Policy, ledger: &Ledger<'_>, now: Timestamp, identity: &Identity
         identity,
         // Rules that do not go by the model count calls of any.
         model: Some(query.model.as_deref().unwrap_or_default()),
+        other_models: &[],
         route: query.route.as_deref().unwrap_or_default(),
     };
     let mut budgets = Vec::new();

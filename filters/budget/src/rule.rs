@@ -120,11 +120,13 @@ impl Scope {
         let identity = subject.identity;
         let among =
             |names: &Option<HashSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
-        let model = subject.model.unwrap_or_default();
+        let names_one = |patterns: &[ModelPattern]| {
+            subject.models().any(|model| patterns.iter().any(|pattern| pattern.matches(model)))
+        };
         among(&self.tenants, &identity.tenant)
             && among(&self.tiers, subject.tier())
             && among(&self.routes, subject.route)
-            && self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| pattern.matches(model)))
+            && self.models.as_deref().is_none_or(names_one)
             && self.credentials.as_ref().is_none_or(|tenants| {
                 tenants.get(&identity.tenant).is_some_and(|names| names.contains(&identity.credential_id))
             })

@@ -8,10 +8,22 @@ use tollgate_llm::{Api, Framing};
 
 use crate::admission::{Charge, Need};
 use crate::answer;
+use crate::cap::{self, Cap};
 use crate::filter::Budget;
+use crate::learned::Lesson;
 use crate::rule::Rule;
 use crate::unit::Consumption;
 use crate::watch::Watch;
+
+/// The model call that it is.
+pub struct Model {
+    /// The endpoint.
+    pub api: Api,
+    /// What is learned when it has finished.
+    pub lesson: Lesson,
+    /// Whether the client asked for the usage of a stream.
+    pub shows_usage: bool,
+}
 
 /// An admitted call that is not settled yet.
 pub struct Spend {
@@ -20,19 +32,22 @@ pub struct Spend {
     charges: Vec<Charge>,
     /// What it was taken to need.
     need: Need,
-    api: Api,
+    /// `None`: it runs none that we know.
+    model: Option<Model>,
     /// The usage chunk was asked for by us alone.
     hide_usage: bool,
     /// The answer, once a successful one began.
     watch: Option<Watch>,
+    /// A part of the answer that must stay within hard rules.
+    cap: Option<Cap>,
     /// As it was last handed off.
     usage: Usage,
 }
 
 impl Spend {
     /// Nothing is used before an answer comes.
-    pub fn new(budget: Rc<Budget>, charges: Vec<Charge>, need: Need, api: Api) -> Self {
-        Self { budget, charges, need, api, hide_usage: false, watch: None, usage: Usage::default() }
+    pub fn new(budget: Rc<Budget>, charges: Vec<Charge>, need: Need, model: Option<Model>) -> Self {
+        Self { budget, charges, need, model, hide_usage: false, watch: None, cap: None, usage: Usage::default() }
     }
 
     /// The same; whether the usage chunk of a stream was asked for by us alone.
@@ -60,17 +75,25 @@ impl Spend {
             return;
         }
         let framing = Framing::of_head(&all);
-        let no_provider_spoke = handoff::is_cache_hit(cx.handoff) || handoff::is_local_reply(cx.handoff);
-        let mut watch = if no_provider_spoke {
-            Watch::free()
-        } else if self.api.is_inference() {
-            Watch::new(self.api, framing, self.need.expected.usage.input)
-        } else {
-            Watch::counted()
+        let provider_spoke = !handoff::is_cache_hit(cx.handoff) && !handoff::is_local_reply(cx.handoff);
+        let mut watch = match &self.model {
+            Some(model) if provider_spoke => {
+                let ratio = self.budget.learned.answer_ratio(model.lesson.model());
+                Watch::new(model.api, framing, self.need.expected.usage.input, ratio)
+            }
+            None if provider_spoke => Watch::counted(),
+            _ => Watch::free(),
         };
         if self.hide_usage && framing == Some(Framing::Sse) {
             headers.remove("content-length");
             watch = watch.hiding_usage();
+        }
+        if let (Some(model), Some(framing)) = (&self.model, framing)
+            && provider_spoke
+            && self.charges.iter().any(|charge| self.rule(charge).is_some_and(|rule| rule.is_hard))
+        {
+            headers.remove("content-length");
+            self.cap = Some(Cap::new(model.api, framing, model.shows_usage));
         }
         self.watch = Some(watch);
         self.update(cx);
@@ -79,11 +102,36 @@ impl Spend {
     /// A part of the answer's body.
     pub fn answer_passed(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.reads()) else { return };
+        let bytes = body.read();
+        let mut passes = watch.feed(&bytes, last);
+        self.keep_up(cx);
+        if let Some(cap) = &mut self.cap {
+            passes = cap.pass(passes.as_deref().unwrap_or(&bytes), last).or(passes);
+        }
         // Where the host takes no more bytes (trailers came), only the rest of a cut event is lost.
-        if let Some(bytes) = watch.feed(&body.read(), last) {
-            body.replace(&bytes);
+        if let Some(passes) = passes {
+            body.replace(&passes);
         }
         self.update(cx);
+    }
+
+    /// Holds more for an answer that grows under a hard rule, or ends it.
+    fn keep_up(&mut self, cx: &mut Cx<'_>) {
+        let used = self.consumption();
+        let (Some(cap), Some(watch)) = (&mut self.cap, &self.watch) else { return };
+        // What the provider says in the end it will not exceed any more.
+        if cap.is_hit() || watch.finished_content().is_some() {
+            return;
+        }
+        let (policy, ledger) = (&self.budget.policy, self.budget.ledger(cx));
+        let full = cap::keep_up(&policy.rules, &mut self.charges, &ledger, cx.now, &used, &self.need, policy.lease);
+        if let Some(rule) = full {
+            cap.hit(&used.usage);
+            if let Some(counter) = self.budget.meters.ended(rule) {
+                counter.increment(cx.meter);
+            }
+        }
+        self.budget.meters.conflicts.add(cx.meter, ledger.conflicts());
     }
 
     /// The call is over: every rule is charged what it used.
@@ -101,9 +149,14 @@ impl Spend {
         let (reserved, used) = (self.need.expected.usage.total(), due.usage.total());
         meters.settled.add(cx.meter, used);
         meters.overrun.add(cx.meter, used.saturating_sub(reserved));
-        if self.watch.as_ref().is_some_and(Watch::is_capped) {
+        let Some(watch) = &self.watch else { return };
+        if watch.is_capped() {
             meters.capped.increment(cx.meter);
             self.budget.tell_of_absurd_usage(cx);
+        } else if let (Some(model), Some(content)) = (&self.model, watch.finished_content())
+            && !self.cap.as_ref().is_some_and(Cap::is_hit)
+        {
+            self.budget.learned.learn(&model.lesson, content, &due.usage);
         }
     }
 

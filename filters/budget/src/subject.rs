@@ -11,6 +11,8 @@ pub struct Subject<'a> {
     pub identity: &'a Identity,
     /// The model, its name in lower case. `None`: the call runs none that is known.
     pub model: Option<&'a str>,
+    /// Other names that the call gives, in lower case: it may run what any of them names.
+    pub other_models: &'a [String],
     /// The route that Envoy chose; empty where no rule asks.
     pub route: &'a str,
 }
@@ -25,6 +27,11 @@ impl<'a> Subject<'a> {
             Dimension::Model => self.model.unwrap_or_default(),
             Dimension::Route => self.route,
         }
+    }
+
+    /// Every model that the call names.
+    pub fn models(&self) -> impl Iterator<Item = &'a str> {
+        self.model.into_iter().chain(self.other_models.iter().map(String::as_str))
     }
 
     /// The caller's service tier; empty if it has none.

@@ -82,6 +82,15 @@ impl Unit {
         }
     }
 
+    /// How many output tokens so much of it lets a model generate.
+    pub fn output_within(self, room: u64, price: Option<&Price>) -> u64 {
+        match self {
+            Self::Tokens | Self::OutputTokens => room,
+            Self::Usd => price.map_or(u64::MAX, |price| price.output_within(room)),
+            Self::Requests | Self::InputTokens => u64::MAX,
+        }
+    }
+
     /// Whether what it counts grows while an answer is generated.
     pub const fn grows_with_output(self) -> bool {
         matches!(self, Self::Tokens | Self::OutputTokens | Self::Usd)

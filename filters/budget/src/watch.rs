@@ -5,12 +5,10 @@
 //! received, without draining the provider. Figures no model can reach are capped.
 
 use tollgate_core::Usage;
-use tollgate_llm::{Api, Framing, UsageChunkFilter, UsageMeter};
+use tollgate_llm::{Api, BytesPerToken, Framing, UsageChunkFilter, UsageMeter};
 
 use crate::unit::Consumption;
 
-/// Bytes of text to a token: what English prose averages with the common tokenizers (OpenAI's own rule of thumb).
-pub const BYTES_PER_TOKEN: u64 = 4;
 /// More than any call can use today (the largest context windows are some 10⁷ tokens): a wrong figure from a provider
 /// must not put a tenant in debt for ever.
 const MOST_TOKENS: u64 = 100_000_000;
@@ -21,6 +19,7 @@ pub struct Watch {
     reader: Reader,
     hide_usage: Option<UsageChunkFilter>,
     estimated_input: u64,
+    ratio: BytesPerToken,
 }
 
 #[derive(Debug)]
@@ -38,21 +37,25 @@ enum Reader {
 impl Watch {
     /// An answer that costs nothing.
     pub const fn free() -> Self {
-        Self { reader: Reader::Free, hide_usage: None, estimated_input: 0 }
+        Self::unread(Reader::Free)
     }
 
     /// An answer of an endpoint that runs no model we know.
     pub const fn counted() -> Self {
-        Self { reader: Reader::Counted, hide_usage: None, estimated_input: 0 }
+        Self::unread(Reader::Counted)
     }
 
-    /// An answer of the provider. No framing: its bytes are counted.
-    pub fn new(api: Api, framing: Option<Framing>, estimated_input: u64) -> Self {
+    const fn unread(reader: Reader) -> Self {
+        Self { reader, hide_usage: None, estimated_input: 0, ratio: BytesPerToken::ENGLISH }
+    }
+
+    /// An answer of the provider, its text at this ratio. No framing: its bytes are counted.
+    pub fn new(api: Api, framing: Option<Framing>, estimated_input: u64, ratio: BytesPerToken) -> Self {
         let reader = match framing {
-            Some(framing) => Reader::Metered(Box::new(UsageMeter::new(api, framing))),
+            Some(framing) => Reader::Metered(Box::new(UsageMeter::new(api, framing).estimating_by(ratio))),
             None => Reader::Opaque { bytes: 0 },
         };
-        Self { reader, hide_usage: None, estimated_input }
+        Self { reader, hide_usage: None, estimated_input, ratio }
     }
 
     /// The same, but the usage chunk that only we asked for is taken out.
@@ -92,6 +95,14 @@ impl Watch {
         Consumption { requests, usage: capped(self.uncapped()) }
     }
 
+    /// Bytes of text that the model generated, if the provider said in the end what the answer cost.
+    pub fn finished_content(&self) -> Option<u64> {
+        match &self.reader {
+            Reader::Metered(meter) if meter.is_reported() => Some(meter.content_bytes()),
+            _ => None,
+        }
+    }
+
     /// Whether the provider reported more than any call can use.
     pub fn is_capped(&self) -> bool {
         let usage = self.uncapped();
@@ -103,7 +114,7 @@ impl Watch {
             Reader::Free | Reader::Counted => return Usage::default(),
             Reader::Metered(meter) if meter.is_reported() => return meter.usage(),
             Reader::Metered(meter) => meter.usage(),
-            Reader::Opaque { bytes } => Usage { output: bytes.div_ceil(BYTES_PER_TOKEN), ..Usage::default() },
+            Reader::Opaque { bytes } => Usage { output: self.ratio.tokens_of(*bytes), ..Usage::default() },
         };
         // Anthropic says the input first; others only in the end.
         if usage.input == 0 {

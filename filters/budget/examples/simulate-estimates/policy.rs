@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<Policy> {
     policies.extend([256, 1_024].map(Policy::Fixed));
     policies.extend([50, 80, 90, 95, 99].into_iter().filter_map(percent).map(Policy::Learned));
     policies.extend([1, 5, 20, 50].map(after).map(Policy::Learned));
-    policies.push(Policy::Learned(OutputPolicy { cold: ColdStart::DeclaredOr(COLD), ..usual }));
+    policies.push(Policy::Learned(OutputPolicy { cold: ColdStart::Fixed(COLD), ..usual }));
     policies
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Policy {
                 if policy.min_samples != usual.min_samples {
                     write!(f, ", known after {}", policy.min_samples)?;
                 }
-                if policy.cold != usual.cold { f.write_str(", cold: declared") } else { Ok(()) }
+                if policy.cold != usual.cold { write!(f, ", cold: {COLD}") } else { Ok(()) }
             }
             Self::Oracle => f.write_str("oracle"),
         }

@@ -30,7 +30,7 @@ impl World {
 
     fn terms(&self, tenant: &str) -> Vec<(usize, Terms)> {
         let identity = Identity { tenant: tenant.into(), credential_id: "k".into(), tier: None };
-        let subject = Subject { identity: &identity, model: Some("m"), route: "" };
+        let subject = Subject { identity: &identity, model: Some("m"), other_models: &[], route: "" };
         let rules = self.policy.rules.iter().enumerate();
         rules.filter_map(|(index, rule)| Some((index, rule.terms(&subject)?))).collect()
     }

@@ -5,6 +5,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use tollgate_core::HumanDuration;
 
 use super::unique::UniqueMap;
+use crate::estimate::Ratio;
 use crate::owner::Dimension;
 use crate::rule::Mode;
 use crate::unit::Unit;
@@ -24,7 +25,7 @@ pub(super) struct Spec {
     pub(super) output_estimate: OutputEstimateSpec,
     /// Bytes of text to a token before anything was learned, by model name or prefix: a decimal string from `"1"` to `"16"`.
     #[serde(default)]
-    pub(super) bytes_per_token: UniqueMap<String>,
+    pub(super) bytes_per_token: UniqueMap<Ratio>,
     /// How long a reservation is held for a call that never ends: 1s to 1h.
     #[serde(default = "defaults::lease")]
     pub(super) lease: HumanDuration,
@@ -124,17 +125,45 @@ pub(super) struct PriceSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct OutputEstimateSpec {
-    /// Tokens that a call without a maximum is taken to generate before anything was learned.
+    /// What is reserved for output.
+    pub(super) reserve: ReserveSpec,
+    /// What is reserved before anything was learned.
+    pub(super) while_cold: WhileColdSpec,
+    /// Tokens that an answer is taken to have before anything was learned: 1 to 1000000.
     pub(super) cold: u64,
     /// Which part of the answers seen the estimate covers, in percent: 50 to 99.
     pub(super) quantile: u8,
-    /// Answers seen before the estimate goes by them; 0 never does, so a call reserves the maximum that it names.
-    pub(super) min_samples: u32,
+    /// Answers of a kind seen before the estimate goes by them: 1 to 100.
+    pub(super) min_samples: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReserveSpec {
+    /// What finished calls of its kind took.
+    Learned,
+    /// What it declares as its maximum; nothing is learned.
+    Declared,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WhileColdSpec {
+    /// The maximum that it declares, else `cold`.
+    Declared,
+    /// `cold`, or the declared maximum if that is smaller.
+    Fixed,
 }
 
 impl Default for OutputEstimateSpec {
     fn default() -> Self {
-        Self { cold: 256, quantile: 95, min_samples: 20 }
+        Self {
+            reserve: ReserveSpec::Learned,
+            while_cold: WhileColdSpec::Declared,
+            cold: 256,
+            quantile: 80,
+            min_samples: 10,
+        }
     }
 }
 

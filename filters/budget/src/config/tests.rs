@@ -35,7 +35,7 @@ fn the_demo_policy_is_read() {
 #[test]
 fn what_is_left_out_has_the_documented_default() {
     let policy = Policy::parse(with_rule("").as_bytes()).unwrap();
-    assert_eq!(policy.output_estimate, OutputEstimate { cold: 256, quantile: 95, min_samples: 20 });
+    assert_eq!(policy.output_estimate, OutputEstimate { learns: true, policy: OutputPolicy::default() });
     assert_eq!((policy.lease, policy.slots, policy.max_body_bytes), (Duration::from_secs(600), 4096, 8_388_608));
     assert_eq!((policy.on_contention, policy.explain), (OnContention::Deny, false));
     let rule = &policy.rules[0];
@@ -78,7 +78,9 @@ fn a_bad_value_is_refused_by_its_path() {
         (r#","leese":"1s""#, "leese: unknown field"),
         (r#","output_estimate":{"cold":0}"#, "output_estimate.cold: must be tokens"),
         (r#","output_estimate":{"quantile":100}"#, "output_estimate.quantile: must be percent"),
-        (r#","bytes_per_token":{"m":"0.5"}"#, "bytes_per_token.m: must be a decimal string"),
+        (r#","bytes_per_token":{"m":"0.5"}"#, "bytes_per_token.m: must be bytes a token from"),
+        (r#","output_estimate":{"min_samples":101}"#, "output_estimate.min_samples: must be from 1 to 100"),
+        (r#","output_estimate":{"while_cold":"never"}"#, "output_estimate.while_cold: unknown variant `never`"),
         (r#","bytes_per_token":{"m":4}"#, "bytes_per_token.m: invalid type"),
         (r#","prices":{"m":{"input":2.5,"output":"1"}}"#, "prices.m.input: invalid type"),
         (r#","prices":{"m":{"input":"-1","output":"1"}}"#, "prices.m.input: must be dollars per million tokens"),

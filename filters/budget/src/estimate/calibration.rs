@@ -24,8 +24,10 @@ use std::str::FromStr;
 
 use lru::LruCache;
 use serde::Deserialize;
+use tollgate_llm::BytesPerToken;
 
 use super::digest::Digester;
+use crate::models::ModelTable;
 
 /// How many models are remembered; the one that taught nothing for longest leaves first.
 pub const MODELS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -40,13 +42,10 @@ pub const LEAST_TOKENS: u64 = 20;
 /// Most bytes of one token, of a ratio.
 pub const MOST_BYTES_PER_TOKEN: u64 = 16;
 
-/// Bytes to a token, from 1 to [`MOST_BYTES_PER_TOKEN`], as a fraction of integers.
+/// Bytes to a token, from 1 to [`MOST_BYTES_PER_TOKEN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Ratio {
-    bytes: u64,
-    tokens: u64,
-}
+pub struct Ratio(BytesPerToken);
 
 impl Ratio {
     /// The nearest ratio within the bounds. No tokens count as too few.
@@ -54,12 +53,20 @@ impl Ratio {
         let least = bytes.div_ceil(MOST_BYTES_PER_TOKEN);
         let tokens = if tokens < least { least } else { tokens };
         // Tokens of no byte at all are too many, as those of any text that has more tokens than bytes.
-        if bytes <= tokens { Self { bytes: 1, tokens: 1 } } else { Self { bytes, tokens } }
+        match BytesPerToken::new(bytes, tokens) {
+            Some(ratio) if bytes > tokens => Self(ratio),
+            _ => Self(BytesPerToken::LEAST),
+        }
     }
 
     /// Tokens of a text, rounded up.
     pub fn tokens(self, bytes: u64) -> u64 {
-        scale(bytes, self.tokens, self.bytes)
+        self.0.tokens_of(bytes)
+    }
+
+    /// The same for who only counts.
+    pub const fn bytes_per_token(self) -> BytesPerToken {
+        self.0
     }
 }
 
@@ -92,7 +99,7 @@ impl FromStr for Ratio {
         if bytes < scale || bytes > MOST_BYTES_PER_TOKEN * scale {
             return Err(BadRatio);
         }
-        Ok(Self { bytes, tokens: scale })
+        BytesPerToken::new(bytes, scale).map(Self).ok_or(BadRatio)
     }
 }
 
@@ -114,7 +121,7 @@ fn number(digits: &str) -> Result<u64, BadRatio> {
 
 /// Ratios by model.
 pub struct Calibration {
-    start: Ratio,
+    starts: ModelTable<Ratio>,
     digester: Digester,
     models: LruCache<u128, Sums>,
 }
@@ -127,15 +134,16 @@ struct Sums {
 }
 
 impl Calibration {
-    /// Nothing learned yet. The key must be random and secret: `Setup::random`.
-    pub fn new(start: Ratio, key: [u8; 16]) -> Self {
-        Self { start, digester: Digester::new(key), models: LruCache::new(MODELS) }
+    /// Nothing learned yet: models begin at these ratios, those without at four bytes a token. The key must be random and
+    /// secret: `Setup::random`.
+    pub fn new(starts: ModelTable<Ratio>, key: [u8; 16]) -> Self {
+        Self { starts, digester: Digester::new(key), models: LruCache::new(MODELS) }
     }
 
     /// The ratio of a model.
     pub fn ratio(&self, model: &str) -> Ratio {
         let sums = self.models.peek(&self.digester.digest(&[model.as_bytes()]));
-        sums.map_or(self.start, |sums| Ratio::new(sums.bytes, sums.tokens))
+        sums.map_or_else(|| self.start(model), |sums| Ratio::new(sums.bytes, sums.tokens))
     }
 
     /// Tokens of a text, rounded up.
@@ -150,9 +158,15 @@ impl Calibration {
         }
         let weight = bytes.min(SAMPLE_BYTES);
         let sample = Sums { bytes: weight, tokens: Ratio::new(bytes, tokens).tokens(weight) };
-        let start = Sums { bytes: PRIOR_BYTES, tokens: self.start.tokens(PRIOR_BYTES) };
+        let start = Sums { bytes: PRIOR_BYTES, tokens: self.start(model).tokens(PRIOR_BYTES) };
         let digest = self.digester.digest(&[model.as_bytes()]);
         self.models.get_or_insert_mut(digest, || start).add(sample);
+    }
+}
+
+impl Calibration {
+    fn start(&self, model: &str) -> Ratio {
+        self.starts.of(model).copied().unwrap_or(Ratio(BytesPerToken::ENGLISH))
     }
 }
 
@@ -165,12 +179,6 @@ impl Sums {
             self.tokens = self.tokens.div_ceil(2);
         }
     }
-}
-
-/// `amount · numerator / denominator`, rounded up, at most `u64::MAX`.
-fn scale(amount: u64, numerator: u64, denominator: u64) -> u64 {
-    let scaled = (u128::from(amount) * u128::from(numerator)).div_ceil(u128::from(denominator.max(1)));
-    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

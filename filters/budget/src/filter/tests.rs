@@ -2,12 +2,14 @@
 
 mod admission;
 mod ends;
+mod hard;
+mod learning;
 mod rules;
 mod streams;
 
 use tollgate_core::{Identity, Reply, Timestamp, metric};
 use tollgate_fakehost::{Call, Proxy};
-use tollgate_llm::RequestFacts;
+use tollgate_llm::{BytesPerToken, RequestFacts};
 
 use super::*;
 
@@ -92,7 +94,7 @@ impl Gateway {
 
 /// Tokens that the filter estimates for the prompt of a body.
 fn estimated_input(body: &[u8]) -> u64 {
-    RequestFacts::parse(b"/v1/chat/completions", body).unwrap().prompt.text_bytes.div_ceil(4)
+    RequestFacts::parse(b"/v1/chat/completions", body).unwrap().input_tokens(BytesPerToken::ENGLISH)
 }
 
 /// [`ANSWER`] with another number of output tokens.

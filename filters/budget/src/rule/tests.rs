@@ -15,7 +15,7 @@ fn identity(tenant: &str, credential: &str, tier: Option<&str>) -> Identity {
 }
 
 fn subject<'a>(identity: &'a Identity, model: &'a str, route: &'a str) -> Subject<'a> {
-    Subject { identity, model: Some(model), route }
+    Subject { identity, model: Some(model), other_models: &[], route }
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_limit_closest_to_the_caller_counts() {
 fn a_call_that_runs_no_known_model_is_counted_as_a_request_and_nothing_else() {
     // bifrost#2873: other endpoints passed every budget.
     let who = identity("a", "k", None);
-    let without_model = Subject { identity: &who, model: None, route: "" };
+    let without_model = Subject { identity: &who, model: None, other_models: &[], route: "" };
     assert!(rule(r#""unit":"requests","per":["tenant"]"#).terms(&without_model).is_some());
     for members in [
         r#""unit":"tokens""#,

@@ -3,11 +3,16 @@ use proptest::prelude::*;
 use super::*;
 
 fn at(ratio: &str) -> Calibration {
-    Calibration::new(ratio.parse().unwrap(), [7; 16])
+    let all = crate::models::pattern("*").unwrap();
+    Calibration::new(ModelTable::new(vec![(all, ratio.parse().unwrap())]), [7; 16])
 }
 
 fn milli(ratio: Ratio) -> u64 {
-    ratio.bytes * 1_000 / ratio.tokens
+    ratio.0.bytes() * 1_000 / ratio.0.tokens()
+}
+
+fn exactly(bytes: u64, tokens: u64) -> Ratio {
+    Ratio(BytesPerToken::new(bytes, tokens).unwrap())
 }
 
 #[test]
@@ -15,7 +20,7 @@ fn a_ratio_is_read_from_a_decimal() {
     for (decimal, bytes, tokens) in
         [("4", 4, 1), ("3.5", 35, 10), ("3.75", 375, 100), ("1.000", 1_000, 1_000), ("16.0", 160, 10), ("016", 16, 1)]
     {
-        assert_eq!(decimal.parse(), Ok(Ratio { bytes, tokens }), "{decimal}");
+        assert_eq!(decimal.parse(), Ok(exactly(bytes, tokens)), "{decimal}");
     }
 }
 
@@ -31,7 +36,7 @@ fn what_is_no_such_decimal_is_refused() {
 
 #[test]
 fn a_configuration_holds_it_as_a_string() {
-    assert_eq!(serde_json::from_str::<Ratio>(r#""3.5""#).unwrap(), Ratio { bytes: 35, tokens: 10 });
+    assert_eq!(serde_json::from_str::<Ratio>(r#""3.5""#).unwrap(), exactly(35, 10));
     for json in [r#""0.5""#, "3.5", "3"] {
         assert!(serde_json::from_str::<Ratio>(json).is_err(), "{json}");
     }
@@ -116,15 +121,16 @@ proptest! {
         let mut calibration = at("4");
         for (bytes, tokens, shift) in samples {
             calibration.learn("m", bytes >> shift, tokens >> shift);
-            let ratio = calibration.ratio("m");
-            prop_assert!(ratio.tokens >= 1 && ratio.tokens <= ratio.bytes && ratio.bytes <= 16 * ratio.tokens, "{ratio:?}");
+            let (bytes, tokens) = (calibration.ratio("m").0.bytes(), calibration.ratio("m").0.tokens());
+            prop_assert!(tokens >= 1 && tokens <= bytes && bytes <= 16 * tokens, "{bytes}/{tokens}");
         }
     }
 
     #[test]
     fn any_two_figures_make_a_ratio_within_the_bounds(bytes: u64, tokens: u64, text: u64) {
         let ratio = Ratio::new(bytes, tokens);
-        prop_assert!(ratio.tokens >= 1 && ratio.tokens <= ratio.bytes && ratio.bytes.div_ceil(16) <= ratio.tokens);
+        let (bytes, tokens) = (ratio.0.bytes(), ratio.0.tokens());
+        prop_assert!(tokens >= 1 && tokens <= bytes && bytes.div_ceil(16) <= tokens);
         prop_assert!(ratio.tokens(text) <= text && ratio.tokens(text) >= text.div_ceil(16));
     }
 
@@ -160,4 +166,11 @@ proptest! {
         }
         prop_assert!(calibration.tokens("m", bytes) <= calibration.tokens("m", bytes.saturating_add(more)));
     }
+}
+
+#[test]
+fn a_model_begins_at_its_own_ratio_and_else_at_that_of_english() {
+    let starts = vec![(crate::models::pattern("claude-*").unwrap(), exactly(7, 2))];
+    let calibration = Calibration::new(ModelTable::new(starts), [7; 16]);
+    assert_eq!((milli(calibration.ratio("claude-x")), milli(calibration.ratio("m"))), (3_500, 4_000));
 }
