@@ -20,7 +20,6 @@ from machine import Machine, options
 from rivals import alone
 
 CONNECTIONS = 16
-LIMIT = 10**12
 BARE, PAIR = "bare Envoy", "local_ratelimit + ai_protocol_manager"
 LOADS = {"json": "JSON", "sse+usage": "SSE, usage asked for", "sse": "SSE, not asked for"}
 ALLOWED = 'gateway_budget_total{decision="allowed"}'
@@ -42,7 +41,7 @@ def only(*filters: dict) -> typing.Callable[[dict], None]:
 
 
 def rules(number: int) -> Variant:
-    return Variant(lambda config: alone(config, [limiters.budget(config, number, LIMIT)]), (ALLOWED,))
+    return Variant(lambda config: alone(config, [limiters.budget(config, number)]), (ALLOWED,))
 
 
 def both(info: bool) -> typing.Callable[[dict], None]:

@@ -12,18 +12,35 @@ import json
 from machine import manager
 from rivals import NATIVE
 
-# The window of `budget`'s limit. Within it, `limit` tokens drain at an even pace.
-WINDOW_SECONDS = 60
 # More than any load spends, and within what Envoy's buckets hold (uint32).
 PLENTY = 4_000_000_000
 AI = "envoy.filters.http.ai_protocol_manager"
 API = "OPENAI_CHAT_COMPLETIONS"
 
 
-def budget(config: dict, rules: int, limit: int) -> dict:
-    """The budget filter with a number of rules on a tenant's tokens. Today it knows one, so all numbers are alike."""
+MINUTE, MONTH = {"rolling": "1m"}, {"calendar": "month"}
+# What an operator would add, in this order; no load exhausts any of them.
+RULES = [
+    {"name": "tokens", "unit": "tokens", "window": MINUTE, "per": ["tenant"], "limit": 10**15},
+    {"name": "requests", "unit": "requests", "window": MINUTE, "per": ["tenant"], "limit": 10**15},
+    {"name": "dollars", "unit": "usd", "window": MONTH, "per": ["tenant"], "limit": "1000000000"},
+    {"name": "key", "unit": "tokens", "window": {"rolling": "1h"}, "per": ["credential"], "limit": 10**15},
+    {"name": "model", "unit": "output_tokens", "window": {"calendar": "day"}, "per": ["tenant", "model"], "limit": 10**15},
+    {"name": "everybody", "unit": "requests", "window": {"rolling": "1s"}, "limit": 10**15},
+]
+
+
+def budget(config: dict, rules: int) -> dict:
+    """The budget filter with the first so many rules."""
     filter_ = ours(config, "budget")
-    set_policy(filter_, {"tokens_per_minute": {"default": limit}})
+    set_policy(filter_, {"rules": RULES[:rules], "prices": {"*": {"input": "2.00", "output": "8.00"}}})
+    return filter_
+
+
+def budget_by_month(config: dict) -> dict:
+    """The budget filter with one rule that nothing drains from, so that sums can be told to the token."""
+    filter_ = ours(config, "budget")
+    set_policy(filter_, {"rules": [RULES[0] | {"window": MONTH}]})
     return filter_
 
 
