@@ -151,13 +151,14 @@ impl Account {
 
     /// The account in figures. The account must be up to date.
     pub fn balance(&self) -> Balance {
-        let (level, scale) = (self.level(), self.window.ticks_per_unit());
+        let (used, reserved) = (whole(self.spent.div_ceil(self.window.ticks_per_unit())), self.reserved());
         Balance {
             limit: self.limit,
-            used: whole(self.spent.div_ceil(scale)),
-            reserved: self.reserved(),
-            remaining: whole(self.ticks(self.limit).saturating_sub(level) / scale),
-            reset: self.window.time_to_drain(level, self.at, self.limit),
+            used,
+            reserved,
+            // What is left in part of a unit is nothing, as what is used in part of one is a unit.
+            remaining: self.limit.saturating_sub(used).saturating_sub(reserved),
+            reset: self.window.time_to_drain(self.level(), self.at, self.limit),
         }
     }
 

@@ -9,8 +9,8 @@
 //! | answered by a filter, as from the cache | nothing |
 //! | any other status; no answer at all, also when the client left before one | nothing |
 //!
-//! The usage record (`tollgate_core::handoff::USAGE`) says the same at every moment, so metrics and access log agree
-//! with what is settled.
+//! The usage record (`tollgate_core::handoff::USAGE`) says the same from the answer's head on, so metrics and access log
+//! agree with what is settled.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -125,7 +125,7 @@ impl Stream for BudgetStream {
         let asking = self.asking(cx, path);
         if !is_inference {
             let decided = asking.decide_unread(cx);
-            return self.admit(cx, decided);
+            return self.admit(decided);
         }
         // Whatever reads as JSON here, the provider would read what it unpacks to.
         if header::is_encoded(&all) {
@@ -141,7 +141,7 @@ impl Stream for BudgetStream {
         headers.remove("content-length");
         if last {
             let decided = asking.decide(cx, None);
-            return self.admit(cx, decided);
+            return self.admit(decided);
         }
         self.phase = Phase::Reading(Box::new(asking));
         Flow::Continue
@@ -165,7 +165,7 @@ impl Stream for BudgetStream {
         match std::mem::replace(&mut self.phase, Phase::Outside) {
             Phase::Reading(asking) => {
                 let decided = asking.decide(cx, Some(body));
-                self.admit(cx, decided)
+                self.admit(decided)
             }
             Phase::Outside | Phase::Open(_) => Flow::Continue,
         }
@@ -200,10 +200,9 @@ impl BudgetStream {
         Asking { budget: Rc::clone(&self.budget), identity, route: route.unwrap_or_default(), path: path.to_vec() }
     }
 
-    fn admit(&mut self, cx: &mut Cx<'_>, decided: Result<Spend, Reply>) -> Flow {
+    fn admit(&mut self, decided: Result<Spend, Reply>) -> Flow {
         match decided {
             Ok(spend) => {
-                spend.hand_off(cx);
                 self.phase = Phase::Open(Box::new(spend));
                 Flow::Continue
             }

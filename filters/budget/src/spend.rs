@@ -57,7 +57,7 @@ impl Spend {
     }
 
     /// Leaves the usage record for metrics and access log.
-    pub fn hand_off(&self, cx: &mut Cx<'_>) {
+    fn hand_off(&self, cx: &mut Cx<'_>) {
         handoff::set_usage(cx.handoff, &self.usage);
     }
 
@@ -71,11 +71,15 @@ impl Spend {
         if policy.explain {
             headers.set(answer::EXPLANATION, self.explanation().as_bytes());
         }
-        if !is_success(&all) {
-            return;
+        if is_success(&all) {
+            self.watch(cx, headers, Framing::of_head(&all));
         }
-        let framing = Framing::of_head(&all);
-        let provider_spoke = !handoff::is_cache_hit(cx.handoff) && !handoff::is_local_reply(cx.handoff);
+        self.usage = self.consumption().usage;
+        self.hand_off(cx);
+    }
+
+    fn watch(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, framing: Option<Framing>) {
+        let provider_spoke = !handoff::is_local_reply(cx.handoff);
         let mut watch = match &self.model {
             Some(model) if provider_spoke => {
                 let ratio = self.budget.learned.answer_ratio(model.lesson.model());
@@ -96,7 +100,6 @@ impl Spend {
             self.cap = Some(Cap::new(model.api, framing, model.shows_usage));
         }
         self.watch = Some(watch);
-        self.update(cx);
     }
 
     /// A part of the answer's body.

@@ -12,7 +12,7 @@ use crate::usage::Usage;
 pub const IDENTITY: &str = "tollgate_identity";
 /// What the operator wrote down beside the caller's API key: a JSON object of strings. Left by auth, for access logs.
 pub const METADATA: &str = "tollgate_metadata";
-/// What the call used so far: JSON of [`Usage`]. Left by budget from the request's body on, rewritten as chunks pass.
+/// What the call used so far: JSON of [`Usage`]. Left by budget from the answer's head on, rewritten as chunks pass.
 pub const USAGE: &str = "tollgate_usage";
 /// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
 pub const CACHE: &str = "tollgate_cache";

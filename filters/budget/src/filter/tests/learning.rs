@@ -53,7 +53,7 @@ fn what_was_cut_or_failed_teaches_nothing() {
         call.response(&[(":status", "500"), ("content-type", "application/json")], ANSWER);
         call.log();
         let mut call = gateway.admitted("acme", &asking(1_000));
-        call.handoff.0.insert(handoff::CACHE.into(), b"hit".to_vec());
+        handoff::set_reply(&mut call.handoff, "cache");
         call.response(JSON_200, ANSWER);
         call.log();
     }

@@ -151,7 +151,7 @@ fn anthropic_usage_is_the_sum_of_its_two_events() {
 fn a_replayed_stream_costs_nothing_and_its_usage_chunk_stays_hidden() {
     let gateway = Gateway::new();
     let mut call = gateway.admitted("acme", CHAT_STREAM);
-    call.handoff.0.insert(handoff::CACHE.into(), b"hit".to_vec());
+    handoff::set_reply(&mut call.handoff, "cache");
     let (provider, hidden) = stream();
     let length = provider.len().to_string();
     let seen = call.response(&[SSE_200, &[("content-length", &length)]].concat(), provider.as_bytes());
