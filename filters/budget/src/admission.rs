@@ -31,7 +31,8 @@ impl Need {
     pub fn amount(&self, rule: &Rule, limit: u64) -> u64 {
         let of = |consumption| rule.unit.amount(consumption, self.price.as_ref()).max(rule.unit.least());
         let claimed = of(&self.claimed);
-        if claimed > limit { claimed } else { of(&self.expected).min(limit) }
+        // Under a limit of nothing even the smallest estimate is too much.
+        if claimed > limit { claimed } else { of(&self.expected).min(limit.max(1)) }
     }
 }
 

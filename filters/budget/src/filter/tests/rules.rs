@@ -274,6 +274,22 @@ fn tokens_reserved_settled_and_overrun_are_counted() {
 }
 
 #[test]
+fn a_limit_of_nothing_lets_nobody_pass_in_any_unit() {
+    for unit in ["requests", "tokens", "input_tokens", "output_tokens", "usd"] {
+        let limit = if unit == "usd" { r#""0""# } else { "0" };
+        let rule = format!(r#""name":"none","unit":"{unit}","window":{{"rolling":"1m"}},"limit":{limit}"#);
+        for body in [CHAT, &chat("m", 10)] {
+            let reply = gateway(&[&rule]).call("acme").request(POST_CHAT, body).unwrap_err();
+            assert_eq!(
+                (reply.status, header_of(&reply, "x-should-retry").as_deref()),
+                (429, Some("false")),
+                "{unit}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_estimate_larger_than_a_small_limit_refuses_nobody_for_good() {
     // litellm#29193: a fixed floor made a small key refuse its very first call.
     let gateway =
