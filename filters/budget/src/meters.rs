@@ -35,8 +35,9 @@ impl Meters {
     pub fn new(rules: &[Rule]) -> Self {
         let decision = |decision| Counter::new(metric::BUDGET, &[("decision", decision)]);
         let by_rule = |decision| -> Vec<Counter> {
-            let of =
-                |rule: &Rule| Counter::new(metric::BUDGET, &[("decision", decision), ("rule", rule.name.as_str())]);
+            let of = |rule: &Rule| {
+                Counter::new(metric::BUDGET, &[("decision", decision), ("rule_name", rule.name.as_str())])
+            };
             rules.iter().map(of).collect()
         };
         Self {

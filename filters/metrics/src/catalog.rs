@@ -99,7 +99,7 @@ pub const ALL: &[Metric] = &[
         name: metric::BUDGET,
         kind: Kind::Counter,
         unit: "calls",
-        labels: &["decision", "rule"],
+        labels: &["decision", "rule_name"],
         help: "Budget decisions.",
     },
     Metric {
@@ -174,7 +174,7 @@ const LABEL_NOTES: &[(&str, &str)] = &[
          hard cap; `capped`: a provider reported more than any call can use; shared state gave out: `exhausted`, `contended`, \
          `unsettled`",
     ),
-    ("rule", "the rule that made the decision `denied`, `shadow_denied` or `ended`; others name none"),
+    ("rule_name", "the rule that made the decision `denied`, `shadow_denied` or `ended`; others name none"),
     ("le", "upper edge in seconds, inclusive; the last is `+Inf`"),
 ];
 

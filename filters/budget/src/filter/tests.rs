@@ -84,7 +84,7 @@ impl Gateway {
     }
 
     fn decisions_of(&self, decision: &str, rule: &str) -> u64 {
-        self.proxy.meter.value(metric::BUDGET, &[("decision", decision), ("rule", rule)])
+        self.proxy.meter.value(metric::BUDGET, &[("decision", decision), ("rule_name", rule)])
     }
 
     fn wait(&mut self, seconds: u64) {

@@ -35,8 +35,20 @@ pub const BUILD_INFO: &str = "gateway_build_info";
 /// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
 /// match inside `grpc_status`.
 pub const LABELS: &[&str] = &[
-    "decision", "filter", "le", "model", "part", "provider", "reason", "result", "route", "rule", "source", "status",
-    "type", "version",
+    "decision",
+    "filter",
+    "le",
+    "model",
+    "part",
+    "provider",
+    "reason",
+    "result",
+    "route",
+    "rule_name",
+    "source",
+    "status",
+    "type",
+    "version",
 ];
 
 /// The stat name of a series. Characters that would end a label early become `_`.
