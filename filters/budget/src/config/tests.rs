@@ -1,3 +1,5 @@
+mod documented;
+
 use super::*;
 use crate::unit::Unit;
 
