@@ -37,7 +37,7 @@ def only(config: dict, filters: list[str]) -> None:
             value = entry["typed_config"]["config"]["configuration"]
             budget = json.loads(value["value"])
             for rule in budget["rules"]:
-                rule["limit"] = "1000000000" if rule["unit"] == "usd" else 10**15
+                rule["limit"] = "1000000000" if rule["unit"] == "usd" else 10**14
                 rule.pop("limits", None)
             value["value"] = json.dumps(budget)
         kept.append(entry)

@@ -21,12 +21,12 @@ API = "OPENAI_CHAT_COMPLETIONS"
 MINUTE, MONTH = {"rolling": "1m"}, {"calendar": "month"}
 # What an operator would add, in this order; no load exhausts any of them.
 RULES = [
-    {"name": "tokens", "unit": "tokens", "window": MINUTE, "per": ["tenant"], "limit": 10**15},
-    {"name": "requests", "unit": "requests", "window": MINUTE, "per": ["tenant"], "limit": 10**15},
+    {"name": "tokens", "unit": "tokens", "window": MINUTE, "per": ["tenant"], "limit": 10**14},
+    {"name": "requests", "unit": "requests", "window": MINUTE, "per": ["tenant"], "limit": 10**14},
     {"name": "dollars", "unit": "usd", "window": MONTH, "per": ["tenant"], "limit": "1000000000"},
-    {"name": "key", "unit": "tokens", "window": {"rolling": "1h"}, "per": ["credential"], "limit": 10**15},
-    {"name": "model", "unit": "output_tokens", "window": {"calendar": "day"}, "per": ["tenant", "model"], "limit": 10**15},
-    {"name": "everybody", "unit": "requests", "window": {"rolling": "1s"}, "limit": 10**15},
+    {"name": "key", "unit": "tokens", "window": {"rolling": "1h"}, "per": ["credential"], "limit": 10**14},
+    {"name": "model", "unit": "output_tokens", "window": {"calendar": "day"}, "per": ["tenant", "model"], "limit": 10**14},
+    {"name": "everybody", "unit": "requests", "window": {"rolling": "1s"}, "limit": 10**14},
 ]
 
 

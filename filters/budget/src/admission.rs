@@ -99,7 +99,7 @@ pub struct Admission<'a> {
 pub struct Decision {
     /// How it was decided.
     pub outcome: Outcome,
-    /// Every rule that counts the call. Nothing is held unless it was admitted.
+    /// Every rule that counts the call, but for [`Self::shadow_refused`]. Nothing is held unless it was admitted.
     pub charges: Vec<Charge>,
     /// Rules in shadow mode that would have refused it.
     pub shadow_refused: Vec<usize>,
@@ -139,12 +139,13 @@ impl Admission<'_> {
         let (lease, balance) = match asked {
             Ok((Verdict::Granted(lease), balance)) => (Some(lease).filter(|_| holds), Some(balance)),
             Ok((verdict, balance)) => {
-                let wait = if let Verdict::Later(wait) = verdict { Some(wait) } else { None };
                 if is_shadow {
+                    // As if it had been refused: it is not charged either, so that the rule refuses later what it tells now.
                     decision.shadow_refused.push(index);
-                } else {
-                    tighten(&mut decision.outcome, Refused { rule: index, wait, amount, balance });
+                    return;
                 }
+                let wait = if let Verdict::Later(wait) = verdict { Some(wait) } else { None };
+                tighten(&mut decision.outcome, Refused { rule: index, wait, amount, balance });
                 (None, Some(balance))
             }
             Err(fault) => {

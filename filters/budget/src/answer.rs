@@ -44,20 +44,24 @@ pub fn rate_limit_headers(rules: &[Rule], charges: &[Charge]) -> Vec<(&'static s
     told.into_iter().flatten().flatten().collect()
 }
 
-/// How it was decided: a list of rules with parameters (RFC 9651 §3.1), amounts in the rule's unit, money in nano-dollars.
+/// How it was decided: a list of rules with parameters (RFC 9651 §3.1), amounts in the rule's unit, dollars as strings.
 /// `estimate` is what the call was taken to need.
 pub fn explanation(rules: &[Rule], charges: &[Charge], need: &Need) -> String {
     let items = charges.iter().filter_map(|charge| {
         let (rule, balance) = (rules.get(charge.rule)?, charge.balance?);
         let mode = if rule.mode == Mode::Shadow { ";shadow" } else { "" };
+        let amount = |amount| match rule.unit {
+            Unit::Usd => format!("\"{}\"", NanoUsd(amount)),
+            _ => amount.to_string(),
+        };
         Some(format!(
             "\"{}\";unit={};limit={};used={};reserved={};estimate={}{mode}",
             rule.name,
             rule.unit.as_str(),
-            balance.limit,
-            balance.used,
-            balance.reserved,
-            need.amount(rule, charge.terms.limit),
+            amount(balance.limit),
+            amount(balance.used),
+            amount(balance.reserved),
+            amount(need.amount(rule, charge.terms.limit)),
         ))
     });
     items.collect::<Vec<_>>().join(", ")
@@ -66,8 +70,9 @@ pub fn explanation(rules: &[Rule], charges: &[Charge], need: &Need) -> String {
 /// 429: the call does not fit into a rule, now or ever.
 pub fn over_budget(dialect: Dialect, rule: &Rule, refused: &Refused) -> Reply {
     let wait = refused.wait.unwrap_or(refused.balance.reset.max(WORTH_WAITING)).min(LONGEST_WAIT);
-    let is_futile = rule.window.is_calendar() || refused.wait.is_none() || wait > WORTH_WAITING;
-    let refusal = if rule.window.is_calendar() { Refusal::InsufficientQuota } else { Refusal::RateLimitExceeded };
+    let is_quota = rule.window.is_quota();
+    let is_futile = is_quota || refused.wait.is_none() || wait > WORTH_WAITING;
+    let refusal = if is_quota { Refusal::InsufficientQuota } else { Refusal::RateLimitExceeded };
     let reply = refuse(dialect, refusal, &message(rule, refused, wait))
         .with_header("retry-after", whole_seconds(wait).max(1).to_string());
     if is_futile { reply.with_header("x-should-retry", "false") } else { reply }
@@ -77,15 +82,21 @@ fn message(rule: &Rule, refused: &Refused, wait: Duration) -> String {
     let Balance { limit, used, reserved, .. } = refused.balance;
     let (unit, noun) = (rule.unit, rule.unit.noun());
     let shown = |amount| amount_text(unit, amount);
+    if limit == 0 {
+        return format!(
+            "The limit `{}` allows this caller nothing. Ask the gateway's operator for access.",
+            rule.name
+        );
+    }
     let (limit, need) = (shown(limit), shown(refused.amount));
     let terms = format!("`{}` allows {limit} {noun} per {}", rule.name, rule.window);
     if refused.wait.is_none() {
+        let remedy = if unit.grows_with_output() { "Ask for fewer output tokens or send" } else { "Send" };
         return format!(
-            "The limit {terms}, and this call may need {need}, so it can never fit. Ask for fewer output tokens or send \
-             a shorter prompt."
+            "The limit {terms}, and this call may need {need}, so it can never fit. {remedy} a shorter prompt."
         );
     }
-    let kind = if rule.window.is_calendar() { "Quota used up" } else { "Rate limit reached" };
+    let kind = if rule.window.is_quota() { "Quota used up" } else { "Rate limit reached" };
     format!(
         "{kind}: {terms}; {} are used and {} reserved, and this call needs about {need}. Try again in {}.",
         shown(used),

@@ -47,11 +47,12 @@ impl Asking {
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
         let name = facts.model.as_deref().unwrap_or_default().to_lowercase();
         let others: Vec<String> = facts.other_models.iter().map(|model| model.to_lowercase()).collect();
-        if name.is_empty() && self.budget.needs_model {
+        let subject = self.subject(Some(&name), &others);
+        if name.is_empty() && self.budget.policy.rules.iter().any(|rule| rule.asks_for_model(&subject)) {
             return Err(answer::no_model(Dialect::of(&self.path)));
         }
         let ledger = self.budget.ledger(cx);
-        let counting = self.counting(&self.subject(Some(&name), &others));
+        let counting = self.counting(&subject);
         let input = self.budget.learned.input(&facts, &name);
         let lesson = self.budget.learned.lesson(&self.identity.tenant, &name, &facts, input);
         let price = self.dearest(&name, &others, input);
@@ -107,9 +108,7 @@ impl Asking {
         let claimed = facts.max_output.map(|declared| all_choices(declared.min(most)));
         let expected = self.budget.learned.output(lesson).min(all_choices(most));
         let expected = match allowance {
-            Some(allowance) if !facts.stream && (allowance.is_told || claimed.is_some()) => {
-                claimed.unwrap_or(all_choices(most))
-            }
+            Some(_) if !facts.stream => claimed.unwrap_or(all_choices(most)),
             _ => expected,
         };
         Need {

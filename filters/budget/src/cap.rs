@@ -5,8 +5,11 @@
 //! reserves all that it may take. A stream reserves what it is expected to take, then more as it goes, a slice at a time; where nothing more
 //! is left, it is ended as its API would end an answer that reached its maximum.
 //!
+//! So of JSON answers to calls that name no maximum one runs at a time where much is left: each holds all of it.
+//!
 //! What is counted as a stream passes is an estimate until the provider tells, and the provider is not stopped: what it generates until the
-//! client leaves is charged. So a hard cap is exact for the maximum, and near for a stream.
+//! client leaves is charged. So a hard cap is exact for what the provider is told, and near for a stream and for a JSON answer that it is not
+//! told of.
 
 use tollgate_core::{Timestamp, Usage};
 use tollgate_llm::{Api, Cut, Framing, StreamCutter};
@@ -68,6 +71,11 @@ impl Cap {
     /// Nothing seen yet.
     pub fn new(api: Api, framing: Framing, show_usage: bool) -> Self {
         Self { cutter: StreamCutter::new(api, framing), show_usage, ending: Vec::new(), is_hit: false }
+    }
+
+    /// Whether such an answer can be ended early: a stream, and Gemini's that is one JSON array.
+    pub fn can_end(api: Api, framing: Framing) -> bool {
+        framing == Framing::Sse || api == Api::StreamGenerateContent
     }
 
     /// Whether nothing was left.

@@ -95,10 +95,11 @@ mod tests {
 
     use super::*;
     use crate::owner::{Dimension, OwnerSeed};
+    use crate::rule::Mode;
     use crate::unit::Unit;
 
     fn owner(tenant: &str) -> Owner {
-        let seed = OwnerSeed::new("r", Unit::Tokens, Window::Calendar(Period::Day));
+        let seed = OwnerSeed::new("r", Unit::Tokens, Window::Calendar(Period::Day), Mode::Enforce);
         seed.owner([(Dimension::Tenant, tenant)].into_iter())
     }
 

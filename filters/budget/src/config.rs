@@ -109,6 +109,7 @@ fn output_estimate(spec: &OutputEstimateSpec) -> Result<OutputEstimate, ConfigEr
     let quantile =
         quantile.ok_or_else(|| ConfigError::at("output_estimate.quantile", "must be percent, from 50 to 99"))?;
     let cold = match spec.while_cold {
+        _ if spec.reserve == ReserveSpec::Declared => ColdStart::DeclaredOr(spec.cold),
         WhileColdSpec::Declared => ColdStart::DeclaredOr(spec.cold),
         WhileColdSpec::Fixed => ColdStart::Fixed(spec.cold),
     };

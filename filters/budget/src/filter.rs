@@ -44,8 +44,6 @@ pub struct Budget {
     pub meters: Meters,
     /// What it learned.
     pub learned: Learned,
-    /// Whether any rule must know the model.
-    pub needs_model: bool,
     needs_route: bool,
     /// Whether any rule counts calls that run no model we know.
     counts_other: bool,
@@ -61,7 +59,6 @@ impl Filter for Budget {
         Ok(Self {
             meters: Meters::new(&policy.rules),
             learned: Learned::new(&policy, setup.random),
-            needs_model: policy.rules.iter().any(|rule| rule.needs_model()),
             needs_route: policy.rules.iter().any(|rule| rule.needs_route()),
             counts_other: policy.rules.iter().any(|rule| rule.counts_other()),
             told_at: Cell::default(),

@@ -21,7 +21,7 @@ use crate::owner::Owner;
 use crate::window::Window;
 
 /// How many slots may hold an owner.
-const PROBES: u64 = 8;
+const PROBES: u64 = 16;
 /// Tries to admit a call. Each lost one means that another worker got on.
 const RESERVE_TRIES: u32 = 16;
 /// Tries to settle one: more, since an unsettled reservation stays held until its lease ends.
@@ -130,8 +130,13 @@ impl<'a> Ledger<'a> {
 
     /// Reads a slot by its number, for a list of all accounts. `None`: nobody's.
     pub fn read<T>(&self, slot: u32, read: impl FnOnce(&Slot<'_>) -> T) -> Option<T> {
-        let versioned = self.store.get(&slot_key(u64::from(slot)))?;
+        let versioned = self.store.get(&self.key(u64::from(slot)))?;
         codec::decode(&versioned.value).as_ref().map(read)
+    }
+
+    /// Another number of slots is another ledger: an owner's place depends on it.
+    fn key(&self, slot: u64) -> String {
+        format!("tollgate.budget.{}.{slot}", self.slots)
     }
 
     fn account(&self, terms: &Terms, now: Timestamp) -> Account {
@@ -164,10 +169,14 @@ impl<'a> Ledger<'a> {
     ) -> Result<T, Fault> {
         for _ in 0..tries {
             let place = self.find(&terms.owner, now).ok_or(Fault::Exhausted)?;
+            // A new limit counts from now on, whatever becomes of this call: until it is written, time drains at the old one.
+            let is_new_limit = place.account.is_some_and(|account| account.limit != terms.limit);
             let mut account = account_on(terms, place.account);
             account.advance(now, terms.limit);
             let (outcome, write) = change(&mut account);
-            if !write || self.store.put(&place.key, &codec::encode(&terms.owner, &account), place.expect) {
+            if !(write || is_new_limit)
+                || self.store.put(&place.key, &codec::encode(&terms.owner, &account), place.expect)
+            {
                 return Ok(outcome);
             }
             self.conflicts.set(self.conflicts.get().saturating_add(1));
@@ -180,7 +189,7 @@ impl<'a> Ledger<'a> {
         let mut free = None;
         let slots = u64::from(self.slots.max(1));
         for probe in 0..PROBES {
-            let key = slot_key((owner.home % slots + probe) % slots);
+            let key = self.key((owner.home % slots + probe) % slots);
             let Some(versioned) = self.store.get(&key) else {
                 // A slot never used ends the search: the owner would have taken it.
                 return free.or(Some(Place { key, expect: Expect::Absent, account: None }));
@@ -197,10 +206,6 @@ impl<'a> Ledger<'a> {
         }
         free
     }
-}
-
-fn slot_key(slot: u64) -> String {
-    format!("tollgate.budget.{slot}")
 }
 
 fn account_on(terms: &Terms, found: Option<Account>) -> Account {

@@ -1,6 +1,6 @@
 //! Whose account a slot holds: one rule, and the values of the dimensions that it counts apart.
 //!
-//! Accounts are told apart by 128 bits of a SHA-256 over rule, unit, window and all values, so two owners never share one by chance,
+//! Accounts are told apart by 128 bits of a SHA-256 over rule, unit, window, mode and all values, so two owners never share one by chance,
 //! and a caller who may choose a value (the model) cannot make them. A rule that keeps its name but counts something else
 //! starts afresh; one whose limit alone changed keeps its accounts.
 //!
@@ -8,6 +8,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::rule::Mode;
 use crate::unit::Unit;
 use crate::window::Window;
 
@@ -66,9 +67,9 @@ pub struct OwnerSeed {
 
 impl OwnerSeed {
     /// Of a rule.
-    pub fn new(rule: &str, unit: Unit, window: Window) -> Self {
+    pub fn new(rule: &str, unit: Unit, window: Window, mode: Mode) -> Self {
         let mut hash = Sha256::new();
-        for part in [rule, unit.as_str(), &window.to_string()] {
+        for part in [rule, unit.as_str(), &window.to_string(), mode.as_str()] {
             add(&mut hash, part);
         }
         Self { hash, words: format!("{}\n{rule}", unit.as_str()) }
@@ -137,7 +138,7 @@ mod tests {
     const MINUTE: Window = Window::Rolling(Duration::from_secs(60));
 
     fn owner(values: &[(Dimension, &str)]) -> Owner {
-        OwnerSeed::new("r", Unit::Tokens, MINUTE).owner(values.iter().copied())
+        OwnerSeed::new("r", Unit::Tokens, MINUTE, Mode::Enforce).owner(values.iter().copied())
     }
 
     #[test]
@@ -160,13 +161,15 @@ mod tests {
 
     #[test]
     fn a_rule_that_counts_something_else_starts_afresh() {
-        let of = |rule, unit, seconds| {
+        let in_mode = |rule, unit, seconds, mode| {
             let window = Window::Rolling(Duration::from_secs(seconds));
-            OwnerSeed::new(rule, unit, window).owner([(Dimension::Tenant, "acme")].into_iter()).digest
+            OwnerSeed::new(rule, unit, window, mode).owner([(Dimension::Tenant, "acme")].into_iter()).digest
         };
+        let of = |rule, unit, seconds| in_mode(rule, unit, seconds, Mode::Enforce);
         let first = of("r", Unit::Tokens, 60);
         assert_eq!(first, of("r", Unit::Tokens, 60));
-        for other in [of("s", Unit::Tokens, 60), of("r", Unit::Usd, 60), of("r", Unit::Tokens, 61)] {
+        let on_trial = in_mode("r", Unit::Tokens, 60, Mode::Shadow);
+        for other in [of("s", Unit::Tokens, 60), of("r", Unit::Usd, 60), of("r", Unit::Tokens, 61), on_trial] {
             assert_ne!(first, other);
         }
     }

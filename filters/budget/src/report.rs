@@ -1,6 +1,6 @@
 //! `GET /gateway/budget`: the caller's own budgets, and for administrators all of them.
 //!
-//! A caller sees each rule that counts it. An account that a rule keeps by model or route is told for the `model` and `route` that
+//! A caller sees each rule that limits it, and of one that all share what all of them use. An account that a rule keeps by model or route is told for the `model` and `route` that
 //! the query names; without them such a rule is left out, since nobody can list what was never asked for.
 //!
 //! `?scope=all` reads the slots themselves, [`PAGE`] of them a call: shared data is read under one lock, and a worker that reads
@@ -59,8 +59,6 @@ struct Entry<'a> {
     rule: &'a str,
     unit: &'static str,
     window: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<&'static str>,
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     per: serde_json::Map<String, serde_json::Value>,
     limit: serde_json::Value,
@@ -114,6 +112,9 @@ fn own(policy: &Policy, ledger: &Ledger<'_>, now: Timestamp, identity: &Identity
     };
     let mut budgets = Vec::new();
     for rule in &policy.rules {
+        if rule.mode == Mode::Shadow {
+            continue;
+        }
         let by_model = rule.scope.models.is_some() || rule.per.contains(&crate::owner::Dimension::Model);
         if (by_model && query.model.is_none()) || (rule.needs_route() && query.route.is_none()) {
             continue;
@@ -122,7 +123,6 @@ fn own(policy: &Policy, ledger: &Ledger<'_>, now: Timestamp, identity: &Identity
         let balance = ledger.balance(&terms, now);
         let words = Words::parse(&terms.owner.words);
         let mut entry = entry(&rule.name, rule.unit, rule.window, &balance);
-        entry.mode = Some(if rule.mode == Mode::Shadow { "shadow" } else { "enforce" });
         entry.per = per(words.as_ref());
         budgets.push(entry);
     }
@@ -158,7 +158,6 @@ fn entry<'a>(rule: &'a str, unit: Unit, window: Window, balance: &Balance) -> En
         rule,
         unit: unit.as_str(),
         window: window.to_string(),
-        mode: None,
         per: serde_json::Map::new(),
         limit: amount(balance.limit),
         used: amount(balance.used),

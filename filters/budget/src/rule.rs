@@ -21,6 +21,16 @@ pub enum Mode {
     Shadow,
 }
 
+impl Mode {
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -82,6 +92,11 @@ impl Rule {
         Some(Terms { owner, window: self.window, limit: self.limits.of(subject) })
     }
 
+    /// Whether this caller must name a model.
+    pub fn asks_for_model(&self, subject: &Subject<'_>) -> bool {
+        self.needs_model() && self.scope.contains_caller(subject)
+    }
+
     /// Whether it must know the model of a call.
     pub fn needs_model(&self) -> bool {
         self.scope.models.is_some() || self.per.contains(&Dimension::Model) || self.unit == Unit::Usd
@@ -117,16 +132,19 @@ impl Rule {
 
 impl Scope {
     fn contains(&self, subject: &Subject<'_>) -> bool {
-        let identity = subject.identity;
-        let among =
-            |names: &Option<HashSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
         let names_one = |patterns: &[ModelPattern]| {
             subject.models().any(|model| patterns.iter().any(|pattern| pattern.matches(model)))
         };
+        self.contains_caller(subject) && self.models.as_deref().is_none_or(names_one)
+    }
+
+    fn contains_caller(&self, subject: &Subject<'_>) -> bool {
+        let identity = subject.identity;
+        let among =
+            |names: &Option<HashSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
         among(&self.tenants, &identity.tenant)
             && among(&self.tiers, subject.tier())
             && among(&self.routes, subject.route)
-            && self.models.as_deref().is_none_or(names_one)
             && self.credentials.as_ref().is_none_or(|tenants| {
                 tenants.get(&identity.tenant).is_some_and(|names| names.contains(&identity.credential_id))
             })

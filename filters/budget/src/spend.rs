@@ -65,6 +65,12 @@ impl Spend {
     pub fn answer_began(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) {
         let all = headers.all();
         let policy = &self.budget.policy;
+        if !self.charges.is_empty() {
+            // The provider's own, of requests where ours tell tokens, would stand beside ours as if they were one.
+            for (name, _) in all.iter().filter(|(name, _)| name.starts_with(b"x-ratelimit-")) {
+                headers.remove(&String::from_utf8_lossy(name));
+            }
+        }
         for (name, value) in answer::rate_limit_headers(&policy.rules, &self.charges) {
             headers.set(name, value.as_bytes());
         }
@@ -94,6 +100,7 @@ impl Spend {
         }
         if let (Some(model), Some(framing)) = (&self.model, framing)
             && provider_spoke
+            && Cap::can_end(model.api, framing)
             && self.charges.iter().any(|charge| self.rule(charge).is_some_and(|rule| rule.is_hard))
         {
             headers.remove("content-length");

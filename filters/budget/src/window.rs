@@ -2,7 +2,7 @@
 //!
 //! Both are the same bucket, seen from its drain. A rolling window of a limit `L` and a length `W` drains `L / W` all the time
 //! (GCRA, ATM Forum TM 4.0 §4.4.2: burst `L`, rate `L / W`); a calendar period drains `L` at once when it ends. So debt is carried on
-//! in either, and over any longer time a caller gets `L` a window and no more.
+//! in either, and over any longer time a caller gets `L` a window, and once `L` more.
 //!
 //! Nothing is rounded: a unit (token, request, nano-dollar) is [`Window::ticks_per_unit`] ticks, chosen so that a whole number of
 //! them drains in a nanosecond.
@@ -74,9 +74,9 @@ impl Window {
         }
     }
 
-    /// Whether waiting it out is a matter of a calendar, and not of coming back a little later.
-    pub const fn is_calendar(self) -> bool {
-        matches!(self, Self::Calendar(_))
+    /// Whether it is a quota, gone until the calendar says otherwise, and not a rate that one comes back for a little later.
+    pub const fn is_quota(self) -> bool {
+        matches!(self, Self::Calendar(Period::Hour | Period::Day | Period::Week | Period::Month))
     }
 }
 

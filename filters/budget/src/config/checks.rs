@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use tollgate_core::ConfigError;
 use tollgate_llm::ModelPattern;
 
+use crate::owner::Dimension;
 use crate::price::Prices;
 use crate::rule::{Mode, Rule};
 use crate::unit::Unit;
@@ -13,6 +14,7 @@ pub(super) fn check_rules(rules: &[Rule], prices: &Prices) -> Result<(), ConfigE
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("rules[{index}]");
         check_names(&path, rule)?;
+        check_accounts(&path, rule)?;
         check_prices(&path, rule, prices)?;
         if rule.is_hard && !rule.unit.grows_with_output() {
             let problem = format!("cuts answers short, but {} do not grow with one", rule.unit.noun());
@@ -54,6 +56,22 @@ fn check_names(path: &str, rule: &Rule) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Callers of one account must have one limit: it is held to, and drains by, that of whoever called last.
+fn check_accounts(path: &str, rule: &Rule) -> Result<(), ConfigError> {
+    let has = |dimension| rule.per.contains(&dimension);
+    let limits = &rule.limits;
+    let (field, needed) = match () {
+        () if !limits.credentials.is_empty() && !has(Dimension::Credential) => ("credentials", "`credential`"),
+        () if !limits.tenants.is_empty() && !has(Dimension::Tenant) => ("tenants", "`tenant` or `credential`"),
+        () if !limits.tiers.is_empty() && !has(Dimension::Tenant) && !has(Dimension::Tier) => {
+            ("tiers", "`tier`, `tenant` or `credential`")
+        }
+        () => return Ok(()),
+    };
+    let problem = format!("needs {needed} in `per`: callers who share an account share its limit");
+    Err(ConfigError::at(format!("{path}.limits.{field}"), problem))
 }
 
 /// A model without a price would be free under a rule that counts money.

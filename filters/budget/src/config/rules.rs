@@ -9,6 +9,7 @@ use tollgate_llm::ModelPattern;
 use super::checks::check_range;
 use super::spec::{AmountSpec, LimitsSpec, RuleSpec, ScopeSpec, WindowSpec};
 use super::unique::UniqueMap;
+use crate::decimal;
 use crate::models::pattern;
 use crate::money::NanoUsd;
 use crate::owner::{Dimension, OwnerSeed};
@@ -18,8 +19,9 @@ use crate::window::Window;
 
 /// Each call asks every rule.
 const MAX_RULES: usize = 64;
-/// Far above every budget, far below where sums would saturate. In dollars: a thousand million.
-const MAX_LIMIT: u64 = 1_000_000_000_000_000_000;
+/// Far above every budget, far below where sums would saturate; the largest integer of a structured header (RFC 9651 §3.3.1).
+const MAX_LIMIT: u64 = 999_999_999_999_999;
+const MAX_DOLLARS: u64 = 1_000_000_000 * decimal::ONE;
 /// A rolling window of a month.
 const LONGEST: Duration = Duration::from_secs(31 * 86_400);
 
@@ -51,7 +53,7 @@ fn rule(path: &str, spec: RuleSpec) -> Result<Rule, ConfigError> {
     let window = window(path, &spec.window)?;
     let per = dimensions(path, spec.per)?;
     let limits = limits(path, spec.unit, &spec.limit, &spec.limits)?;
-    let seed = OwnerSeed::new(&spec.name, spec.unit, window);
+    let seed = OwnerSeed::new(&spec.name, spec.unit, window, spec.mode);
     Ok(Rule {
         unit: spec.unit,
         mode: spec.mode,
@@ -111,15 +113,16 @@ fn limits(path: &str, unit: Unit, default: &AmountSpec, spec: &LimitsSpec) -> Re
 }
 
 fn amount(path: &str, unit: Unit, spec: &AmountSpec) -> Result<u64, ConfigError> {
+    let most = if unit == Unit::Usd { MAX_DOLLARS } else { MAX_LIMIT };
     let (amount, right) = match (unit, spec) {
         (Unit::Usd, AmountSpec::Dollars(text)) => {
             (NanoUsd::parse(text).map(|money| money.0), "dollars, at most \"1000000000\"")
         }
         (Unit::Usd, AmountSpec::Whole(_)) => (None, "dollars as a string, as in \"25.00\""),
-        (_, AmountSpec::Whole(number)) => (Some(*number), "a whole number, at most 1000000000000000000"),
+        (_, AmountSpec::Whole(number)) => (Some(*number), "a whole number, at most 999999999999999"),
         (_, AmountSpec::Dollars(_)) => (None, "a whole number: the unit is not `usd`"),
     };
-    amount.filter(|amount| *amount <= MAX_LIMIT).ok_or_else(|| ConfigError::at(path, format!("must be {right}")))
+    amount.filter(|amount| *amount <= most).ok_or_else(|| ConfigError::at(path, format!("must be {right}")))
 }
 
 fn scope(path: &str, spec: ScopeSpec) -> Result<Scope, ConfigError> {

@@ -29,7 +29,7 @@ pub(super) struct Spec {
     /// How long a reservation is held for a call that never ends: 1s to 1h.
     #[serde(default = "defaults::lease")]
     pub(super) lease: HumanDuration,
-    /// Slots of shared data, 16 to 65536: at least twice as many as accounts in use at once. Another number starts all afresh.
+    /// Slots of shared data, 16 to 65536: at least four times as many as accounts in use at once. Another number starts all afresh.
     #[serde(default = "defaults::slots")]
     pub(super) slots: u32,
     /// Longest request body that is read, in bytes: up to 64 MiB. A longer one is refused with 413.
@@ -142,7 +142,7 @@ pub(super) struct OutputEstimateSpec {
 pub(super) enum ReserveSpec {
     /// What finished calls of its kind took.
     Learned,
-    /// What it declares as its maximum; nothing is learned.
+    /// What it declares as its maximum, else `cold`, whatever `while_cold` says; nothing is learned.
     Declared,
 }
 

@@ -59,7 +59,13 @@ fn a_bad_value_is_refused_by_its_path() {
         (r#""limit":1.5"#, "rules[0].limit: invalid type"),
         (r#""limit":"25.00""#, "rules[0].limit: must be a whole number: the unit is not `usd`"),
         (r#""limit":1000000000000000001"#, "rules[0].limit: must be a whole number, at most"),
-        (r#""limits":{"tenants":{"":9999}}"#, "rules[0].limits.tenants.: a name is empty"),
+        (r#""limits":{"tenants":{"a":9999}}"#, "rules[0].limits.tenants: needs `tenant` or `credential` in `per`"),
+        (
+            r#""per":["tenant"],"limits":{"credentials":{"a":{"k":1}}}"#,
+            "rules[0].limits.credentials: needs `credential`",
+        ),
+        (r#""per":["model"],"limits":{"tiers":{"gold":1}}"#, "rules[0].limits.tiers: needs `tier`, `tenant`"),
+        (r#""per":["tenant"],"limits":{"tenants":{"":9999}}"#, "rules[0].limits.tenants.: a name is empty"),
         (r#""per":["tenant","tenant"]"#, "rules[0].per: names a dimension twice"),
         (r#""per":["user"]"#, "rules[0].per[0]: unknown variant `user`"),
         (r#""mode":"off""#, "rules[0].mode: unknown variant `off`"),
@@ -155,7 +161,7 @@ fn a_model_without_a_price_under_a_rule_that_counts_money_is_refused() {
 #[test]
 fn money_is_read_and_written_in_whole_nano_dollars() {
     let json = with(
-        r#""unit":"usd","limit":"25.5","limits":{"tenants":{"a":"0.000001"}},"match":{"models":["m"]}"#,
+        r#""unit":"usd","limit":"25.5","per":["tenant"],"limits":{"tenants":{"a":"0.000001"}},"match":{"models":["m"]}"#,
         r#","prices":{"m":{"input":"0.0375","output":"0"}}"#,
     );
     let policy = Policy::parse(json.as_bytes()).unwrap();

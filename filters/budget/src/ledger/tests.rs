@@ -6,6 +6,7 @@ use tollgate_fakehost::FakeStore;
 
 use super::*;
 use crate::owner::{Dimension, OwnerSeed};
+use crate::rule::Mode;
 use crate::unit::Unit;
 
 const LEASE: Duration = Duration::from_secs(600);
@@ -18,7 +19,7 @@ fn ledger(store: &dyn SharedStore) -> Ledger<'_> {
 
 fn terms(name: &str, limit: u64) -> Terms {
     let window = Window::Rolling(Duration::from_secs(60));
-    let seed = OwnerSeed::new("tokens-per-minute", Unit::Tokens, window);
+    let seed = OwnerSeed::new("tokens-per-minute", Unit::Tokens, window, Mode::Enforce);
     Terms { owner: seed.owner([(Dimension::Tenant, name)].into_iter()), window, limit }
 }
 
@@ -142,7 +143,7 @@ fn a_late_settlement_finds_a_new_place_after_its_slot_changed_hands() {
 fn foreign_bytes_in_a_slot_are_an_empty_slot() {
     let (store, acme) = (FakeStore::default(), terms("acme", 1_000));
     for slot in 0..SLOTS {
-        store.put(&format!("tollgate.budget.{slot}"), b"\x01not an account", Expect::Anything);
+        store.put(&format!("tollgate.budget.{SLOTS}.{slot}"), b"\x01not an account", Expect::Anything);
     }
     granted(ledger(&store).reserve(&acme, NOW, 10, LEASE));
     assert_eq!(ledger(&store).balance(&acme, NOW).reserved, 10);

@@ -66,7 +66,7 @@ fn accounts_are_apart_by_what_the_rule_says_and_by_nothing_else() {
 #[test]
 fn the_limit_closest_to_the_caller_counts() {
     let rule = rule(
-        r#""unit":"requests","limits":{"tiers":{"gold":50},"tenants":{"a":40},"credentials":{"a":{"k":30},"b":{"x":1}}}"#,
+        r#""unit":"requests","per":["credential"],"limits":{"tiers":{"gold":50},"tenants":{"a":40},"credentials":{"a":{"k":30},"b":{"x":1}}}"#,
     );
     for (who, limit) in [
         (identity("a", "k", Some("gold")), 30),

@@ -166,7 +166,7 @@ fn ranges_are_accepted_to_their_bounds_and_no_further() {
 fn every_decision_that_is_counted_is_explained() {
     let table = README.split("| `gateway_budget_total{decision}` | means |\n").nth(1).unwrap();
     let cells = table.lines().skip(1).map_while(|line| line.strip_prefix("| ")?.split(" | ").next());
-    let explained: BTreeSet<_> = cells.flat_map(quoted).map(|word| word.trim_end_matches("{rule}")).collect();
+    let explained: BTreeSet<_> = cells.flat_map(quoted).map(|word| word.trim_end_matches("{rule_name}")).collect();
     // Only here are counters made.
     let meters = include_str!("../../meters.rs");
     let made = ["decision(\"", "by_rule(\""].into_iter().flat_map(|call| meters.split(call).skip(1));

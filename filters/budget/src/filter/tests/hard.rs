@@ -152,3 +152,28 @@ fn money_caps_as_tokens_do() {
     let most = sent(&gateway, "/v1/chat/completions", body)["max_tokens"].as_u64().unwrap();
     assert!((990..1_000).contains(&most), "a cent pays 1,000 tokens less the prompt: {most}");
 }
+
+#[test]
+fn a_json_answer_without_a_maximum_holds_all_that_is_left() {
+    let gateway = Gateway::configured(&CONFIG.replace("1000", "100000"));
+    let mut first = gateway.admitted("acme", CHAT);
+    assert_eq!(gateway.reserved("acme"), 100_000);
+    assert_eq!(gateway.call("acme").request(POST_CHAT, CHAT).unwrap_err().status, 429);
+    first.response(JSON_200, ANSWER);
+    first.log();
+    assert_eq!((gateway.used("acme"), gateway.reserved("acme")), (12, 0));
+    gateway.admitted("acme", CHAT);
+}
+
+#[test]
+fn an_answer_that_cannot_be_ended_is_not_counted_as_ended() {
+    let gateway = gateway();
+    let mut call = gateway.admitted("acme", br#"{"model":"m","max_tokens":20,"messages":[]}"#);
+    call.response_headers(JSON_200, false);
+    let answer = answer_of("900", "930");
+    for piece in answer.chunks(50) {
+        assert_eq!(call.response_chunk(piece, false), piece);
+    }
+    call.log();
+    assert_eq!((gateway.used("acme"), gateway.decisions_of("ended", "cap")), (900, 0));
+}

@@ -145,7 +145,7 @@ fn a_shadow_rule_refuses_nothing_and_tells_only_operators() {
         call.log();
     }
     assert_eq!((gateway.decisions_of("shadow_denied", "trial"), gateway.decisions("allowed")), (2, 3));
-    assert_eq!(gateway.own_budget("acme")["budgets"][0]["used"], 3);
+    assert_eq!(gateway.own_budget("acme")["budgets"].as_array().unwrap().len(), 0, "callers are not told");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_caller_reads_each_budget_of_its_own() {
     assert_eq!(
         *entry,
         serde_json::json!({
-            "rule": "by-model", "unit": "requests", "window": "rolling 1h", "mode": "enforce",
+            "rule": "by-model", "unit": "requests", "window": "rolling 1h",
             "per": {"tenant": "acme", "model": "m"},
             "limit": 9, "used": 1, "reserved": 0, "remaining": 8, "reset_seconds": 400,
         })
@@ -299,4 +299,66 @@ fn an_estimate_larger_than_a_small_limit_refuses_nobody_for_good() {
     first.response(JSON_200, ANSWER);
     first.log();
     assert_eq!(gateway.used("acme"), REPORTED);
+}
+
+#[test]
+fn a_lowered_limit_drains_from_now_on_even_if_nobody_passes() {
+    let ten = r#""name":"r","unit":"requests","window":{"calendar":"day"},"limit":10,"per":["tenant"]"#;
+    let gateway = gateway(&[ten]);
+    for _ in 0..7 {
+        answered(&gateway, "acme", CHAT, ANSWER);
+    }
+    let mut proxy = gateway.proxy.clone();
+    let config = format!(r#"{{"rules":[{{{}}}],"slots":64}}"#, ten.replace("10", "2"));
+    let mut tighter = Gateway { budget: proxy.configure(&config).unwrap(), proxy };
+    let ask = |gateway: &Gateway| gateway.call("acme").request(POST_CHAT, CHAT);
+    let (.., wait, _) = told(&ask(&tighter).unwrap_err());
+    tighter.wait(wait - 1);
+    assert_eq!(ask(&tighter).unwrap_err().status, 429, "two are forgotten a day, not ten");
+    tighter.wait(1);
+    ask(&tighter).unwrap();
+}
+
+#[test]
+fn a_calendar_window_of_a_minute_is_a_rate() {
+    let gateway = gateway(&[r#""name":"r","unit":"requests","window":{"calendar":"minute"},"limit":1"#]);
+    answered(&gateway, "acme", CHAT, ANSWER);
+    let (code, _, wait, retry) = told(&gateway.call("acme").request(POST_CHAT, CHAT).unwrap_err());
+    assert_eq!((code.as_str(), retry), ("rate_limit_exceeded", None));
+    assert!(wait <= 60);
+}
+
+#[test]
+fn a_rule_for_others_asks_nobody_else_for_a_model() {
+    let rule = DAY_OF_MONEY.replace(r#""per""#, r#""match":{"tenants":["globex"]},"per""#);
+    let (gateway, nameless) = (gateway(&[&rule]), br#"{"messages":[{"role":"user","content":"hi"}]}"#);
+    gateway.admitted("acme", nameless);
+    assert_eq!(gateway.call("globex").request(POST_CHAT, nameless).unwrap_err().status, 400);
+}
+
+#[test]
+fn the_providers_own_limits_do_not_stand_beside_ours() {
+    let theirs = [("x-ratelimit-limit-requests", "500"), ("x-ratelimit-limit-tokens", "9"), ("x-request-id", "r")];
+    let head = [JSON_200, &theirs].concat();
+    let mut call = Gateway::new().admitted("acme", CHAT);
+    call.response(&head, ANSWER);
+    assert_eq!(call.response_headers.get("x-ratelimit-limit-requests"), None);
+    assert_eq!(call.response_headers.get("x-ratelimit-limit-tokens").as_deref(), Some("100000"));
+    assert_eq!(call.response_headers.get("x-request-id").as_deref(), Some("r"));
+    let unlimited = gateway(&[&TWO_REQUESTS.replace(r#""per""#, r#""match":{"tenants":["globex"]},"per""#)]);
+    let mut call = unlimited.admitted("acme", CHAT);
+    call.response(&head, ANSWER);
+    assert_eq!(call.response_headers.get("x-ratelimit-limit-requests").as_deref(), Some("500"));
+}
+
+#[test]
+fn another_number_of_slots_begins_with_all_accounts_whole() {
+    let gateway = gateway(&[TWO_REQUESTS]);
+    for tenant in 0..20 {
+        answered(&gateway, &tenant.to_string(), CHAT, ANSWER);
+    }
+    let mut proxy = gateway.proxy.clone();
+    let config = format!(r#"{{"rules":[{{{TWO_REQUESTS}}}],"slots":128}}"#);
+    let other = Gateway { budget: proxy.configure(&config).unwrap(), proxy };
+    assert!((0..20).all(|tenant| other.used(&tenant.to_string()) == 0));
 }

@@ -8,6 +8,7 @@ use tollgate_fakehost::FakeStore;
 use crate::codec;
 use crate::ledger::{Fault, Ledger, Terms};
 use crate::owner::{Dimension, OwnerSeed};
+use crate::rule::Mode;
 use crate::unit::Unit;
 use crate::window::{Period, Window};
 
@@ -15,7 +16,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_521_600);
 
 fn terms(tenant: u32) -> Terms {
     let window = Window::Calendar(Period::Month);
-    let seed = OwnerSeed::new("tenant-dollars", Unit::Usd, window);
+    let seed = OwnerSeed::new("tenant-dollars", Unit::Usd, window, Mode::Enforce);
     let owner = seed.owner([(Dimension::Tenant, &*format!("tenant-{tenant}"))].into_iter());
     Terms { owner, window, limit: 1_000 }
 }
@@ -30,10 +31,9 @@ fn homeless(accounts: u32, slots: u32) -> usize {
 
 #[test]
 fn accounts_without_a_slot_are_as_many_as_is_said() {
-    let of_16_384 = |slots_each: u32| homeless(65_536 / slots_each, 65_536) * slots_each as usize / 4;
-    assert!((16_384 / 300..16_384 / 150).contains(&of_16_384(2)), "one in 200: {}", of_16_384(2));
-    assert!((0..=4).contains(&of_16_384(4)), "one in 10,000: {}", of_16_384(4));
-    assert_eq!(of_16_384(8), 0);
+    let of_two_each = homeless(32_768, 65_536);
+    assert!((32_768 / 4_000..32_768 / 1_500).contains(&of_two_each), "one in 2,000: {of_two_each}");
+    assert_eq!(homeless(16_384, 65_536), 0);
 }
 
 #[test]
