@@ -64,7 +64,7 @@ pub struct Lease {
 pub enum Verdict {
     /// It does, and its amount is held.
     Granted(Lease),
-    /// Not now. It would if nothing else came and every call in flight used what it reserved, after this time.
+    /// Not now. It would if nothing else came and every call in flight used what it reserved and ended now, after this time.
     Later(Duration),
     /// It is larger than the whole limit.
     Never,

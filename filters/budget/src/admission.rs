@@ -50,8 +50,8 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// What is held, if only nothing.
-    pub fn held(&self) -> Lease {
+    /// What is held; a lease of nothing if the call was let through unreserved.
+    pub fn lease_or_none(&self) -> Lease {
         self.lease.unwrap_or(Lease { deadline: Timestamp::default(), amount: 0 })
     }
 }
@@ -177,6 +177,7 @@ fn tighten(outcome: &mut Outcome, refused: Refused) {
     match outcome {
         Outcome::Refused(known) if length(known.wait) >= length(refused.wait) => {}
         Outcome::Admitted | Outcome::Refused(_) => *outcome = Outcome::Refused(refused),
+        // The client is asked back in a second, and then every rule is asked again.
         Outcome::Undecided(_) => {}
     }
 }

@@ -8,7 +8,7 @@ use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, limit_output,
 
 use crate::admission::{Admission, Decision, Need, Outcome};
 use crate::answer;
-use crate::cap::Allowance;
+use crate::cap::{Allowance, HardRules};
 use crate::config::OnContention;
 use crate::filter::Budget;
 use crate::learned::Lesson;
@@ -56,21 +56,14 @@ impl Asking {
         let input = self.budget.learned.input(&facts, &name);
         let lesson = self.budget.learned.lesson(&self.identity.tenant, &name, &facts, input);
         let price = self.dearest(&name, &others, input);
-        let prompt = consumption(input, 0);
-        let only_input = Need { expected: prompt, claimed: prompt, price };
+        let prompt = Need { expected: consumption(input, 0), claimed: consumption(input, 0), price };
+        let (rules, lease) = (&self.budget.policy.rules, self.budget.policy.lease);
+        let hard = HardRules { rules, ledger: &ledger, now: cx.now, lease };
         let allowance = match facts.api {
             Api::Embeddings => None,
-            _ => Allowance::of(
-                &self.budget.policy.rules,
-                &counting,
-                &ledger,
-                cx.now,
-                &only_input,
-                facts.max_output,
-                facts.choices,
-            ),
+            _ => hard.allowance(&counting, &prompt, facts.max_output, facts.choices),
         };
-        let need = Need { price, ..self.need(&facts, &lesson, input, allowance) };
+        let need = self.need(&facts, &lesson, prompt, allowance);
         let model = Model { api: facts.api, lesson, shows_usage: facts.usage_asked };
         let path = self.path.clone();
         let spend = self.admit(cx, &ledger, counting, need, Some(model))?;
@@ -98,11 +91,11 @@ impl Asking {
 
     /// What is reserved: the prompt, and what is expected to be generated. Under a hard cap a JSON answer, which nobody can stop, reserves
     /// all that it may take.
-    fn need(&self, facts: &RequestFacts, lesson: &Lesson, input: u64, allowance: Option<Allowance>) -> Need {
+    fn need(&self, facts: &RequestFacts, lesson: &Lesson, prompt: Need, allowance: Option<Allowance>) -> Need {
         if facts.api == Api::Embeddings {
-            let need = consumption(input, 0);
-            return Need { expected: need, claimed: need, price: None };
+            return prompt;
         }
+        let input = prompt.expected.usage.input;
         let all_choices = |tokens: u64| tokens.saturating_mul(facts.choices);
         let most = allowance.map_or(u64::MAX, |allowance| allowance.per_choice);
         let claimed = facts.max_output.map(|declared| all_choices(declared.min(most)));
@@ -111,11 +104,7 @@ impl Asking {
             Some(_) if !facts.stream => claimed.unwrap_or(all_choices(most)),
             _ => expected,
         };
-        Need {
-            expected: consumption(input, expected),
-            claimed: consumption(input, claimed.unwrap_or(0)),
-            price: None,
-        }
+        Need { expected: consumption(input, expected), claimed: consumption(input, claimed.unwrap_or(0)), ..prompt }
     }
 
     fn admit(

@@ -11,6 +11,8 @@
 //! client leaves is charged. So a hard cap is exact for what the provider is told, and near for a stream and for a JSON answer that it is not
 //! told of.
 
+use std::time::Duration;
+
 use tollgate_core::{Timestamp, Usage};
 use tollgate_llm::{Api, Cut, Framing, StreamCutter};
 
@@ -23,6 +25,8 @@ use crate::unit::Consumption;
 const LEAST_OUTPUT: u64 = 16;
 /// The largest maximum that is added to a call without one: all models in use can generate so much.
 const MOST_ADDED: u64 = 4_096;
+/// Tokens of output that are reserved ahead of a stream.
+const SLICE: u64 = 256;
 
 /// What hard rules let a call generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,26 +37,67 @@ pub struct Allowance {
     pub is_told: bool,
 }
 
-impl Allowance {
-    /// Of a call that names this maximum and asks for so many choices; `input` is what its prompt consumes. `None`: no hard rule counts it.
-    pub fn of(
-        rules: &[Rule],
+/// The hard rules of a policy at one moment.
+pub struct HardRules<'a> {
+    /// All rules of the policy.
+    pub rules: &'a [Rule],
+    /// All accounts.
+    pub ledger: &'a Ledger<'a>,
+    /// The moment.
+    pub now: Timestamp,
+    /// How long a reservation is held.
+    pub lease: Duration,
+}
+
+impl HardRules<'_> {
+    /// What a call may generate that these rules count: its prompt alone needs `prompt`, and it declares this maximum for so many choices.
+    /// `None`: no hard rule is among them.
+    pub fn allowance(
+        &self,
         counting: &[(usize, Terms)],
-        ledger: &Ledger<'_>,
-        now: Timestamp,
-        input: &Need,
+        prompt: &Need,
         declared: Option<u64>,
         choices: u64,
-    ) -> Option<Self> {
+    ) -> Option<Allowance> {
         let hard = counting.iter().filter_map(|(index, terms)| {
-            let rule = rules.get(*index).filter(|rule| rule.is_hard)?;
-            let left = ledger.balance(terms, now).remaining.saturating_sub(input.amount(rule, u64::MAX));
-            Some(rule.unit.output_within(left, input.price.as_ref()))
+            let rule = self.rules.get(*index).filter(|rule| rule.is_hard)?;
+            let left = self.ledger.balance(terms, self.now).remaining;
+            let left = left.saturating_sub(prompt.amount(rule, u64::MAX));
+            Some(rule.unit.output_within(left, prompt.price.as_ref()))
         });
         // With less left than the least the call is refused, and told when that much is there.
         let per_choice = (hard.min()? / choices.max(1)).max(LEAST_OUTPUT);
         let is_told = declared.map_or(per_choice <= MOST_ADDED, |most| most > per_choice);
-        Some(Self { per_choice, is_told })
+        Some(Allowance { per_choice, is_told })
+    }
+
+    /// Holds more for a stream that has used up what was held. The rule under which nothing is left, if any.
+    pub fn keep_up(&self, charges: &mut [Charge], used: &Consumption, need: &Need) -> Option<usize> {
+        let ahead = Usage { output: used.usage.output.saturating_add(SLICE), ..used.usage };
+        let ahead = Consumption { usage: ahead, ..*used };
+        for charge in charges {
+            let Some(rule) = self.rules.get(charge.rule).filter(|rule| rule.is_hard) else { continue };
+            let beyond = |consumption| {
+                rule.unit.amount(consumption, need.price.as_ref()).saturating_sub(charge.lease_or_none().amount)
+            };
+            let (missing, wished) = (beyond(used), beyond(&ahead));
+            if missing > 0 && !self.hold(charge, wished) && !self.hold(charge, missing) {
+                return Some(charge.rule);
+            }
+        }
+        None
+    }
+
+    /// Whether so much more is held, or the ledger cannot say: then the next piece of the stream asks again.
+    fn hold(&self, charge: &mut Charge, more: u64) -> bool {
+        match self.ledger.extend(&charge.terms, self.now, charge.lease_or_none(), more, self.lease) {
+            Ok((verdict, _)) => {
+                let lease = verdict.granted();
+                charge.lease = lease.or(charge.lease);
+                lease.is_some()
+            }
+            Err(_) => true,
+        }
     }
 }
 
@@ -86,8 +131,10 @@ impl Cap {
     /// Nothing is left: the stream ends as soon as it can.
     pub fn hit(&mut self, usage: &Usage) {
         self.is_hit = true;
-        if let Cut::Now(ending) = self.cutter.cut(usage, self.show_usage) {
-            self.ending = ending;
+        match self.cutter.cut(usage, self.show_usage) {
+            Cut::Now(ending) => self.ending = ending,
+            // The event under way passes first, or nothing is left to end.
+            Cut::Pending | Cut::Over | Cut::Impossible => {}
         }
     }
 
@@ -103,44 +150,4 @@ impl Cap {
         passes.extend(rest);
         changes.then_some(passes)
     }
-}
-
-/// Tokens of output that are reserved ahead of a stream.
-const SLICE: u64 = 256;
-
-/// Reserves more for a stream that has used up what was held under its hard rules. The rule under which nothing is left, if any.
-pub fn keep_up(
-    rules: &[Rule],
-    charges: &mut [Charge],
-    ledger: &Ledger<'_>,
-    now: Timestamp,
-    used: &Consumption,
-    need: &Need,
-    lease: std::time::Duration,
-) -> Option<usize> {
-    let ahead = Usage { output: used.usage.output.saturating_add(SLICE), ..used.usage };
-    let ahead = Consumption { usage: ahead, ..*used };
-    for charge in charges {
-        let Some(rule) = rules.get(charge.rule).filter(|rule| rule.is_hard) else { continue };
-        let amount = |consumption| rule.unit.amount(consumption, need.price.as_ref());
-        let held = charge.held();
-        let missing = amount(used).saturating_sub(held.amount);
-        if missing == 0 {
-            continue;
-        }
-        let wished = amount(&ahead).saturating_sub(held.amount);
-        let granted = [wished, missing].into_iter().find_map(|more| {
-            match ledger.extend(&charge.terms, now, held, more, lease) {
-                Ok((verdict, _)) => verdict.granted().map(Some),
-                // Nobody can say: the next piece asks again.
-                Err(_) => Some(None),
-            }
-        });
-        match granted {
-            Some(Some(lease)) => charge.lease = Some(lease),
-            Some(None) => {}
-            None => return Some(charge.rule),
-        }
-    }
-    None
 }

@@ -16,7 +16,7 @@
 //! **What an estimate cannot do.** The bill is always what was used. An estimate that was too low becomes debt of the tenant
 //! that caused it. Who trains a class with short answers and then asks for long ones, all at once, gets
 //! `sum(used - reserved)` of the calls in flight beyond the limit, once, and waits until that has drained. Where even that is
-//! too much, reserve the declared maximum and clamp it; that is policy and not here.
+//! too much, a hard cap ([`crate::cap`]) keeps answers within what is left.
 
 pub mod calibration;
 pub mod digest;

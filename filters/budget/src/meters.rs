@@ -9,7 +9,7 @@ use crate::rule::Rule;
 pub struct Meters {
     /// Calls that fitted.
     pub allowed: Counter,
-    /// Calls that no rule could count.
+    /// Calls that cost nothing that is counted: they bring no work, or run no model we know where no rule counts requests.
     pub bypassed: Counter,
     /// Answers whose provider reported more than any call can use.
     pub capped: Counter,

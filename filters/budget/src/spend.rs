@@ -8,7 +8,7 @@ use tollgate_llm::{Api, Framing};
 
 use crate::admission::{Charge, Need};
 use crate::answer;
-use crate::cap::{self, Cap};
+use crate::cap::{Cap, HardRules};
 use crate::filter::Budget;
 use crate::learned::Lesson;
 use crate::rule::Rule;
@@ -134,8 +134,8 @@ impl Spend {
             return;
         }
         let (policy, ledger) = (&self.budget.policy, self.budget.ledger(cx));
-        let full = cap::keep_up(&policy.rules, &mut self.charges, &ledger, cx.now, &used, &self.need, policy.lease);
-        if let Some(rule) = full {
+        let hard = HardRules { rules: &policy.rules, ledger: &ledger, now: cx.now, lease: policy.lease };
+        if let Some(rule) = hard.keep_up(&mut self.charges, &used, &self.need) {
             cap.hit(&used.usage);
             if let Some(counter) = self.budget.meters.ended(rule) {
                 counter.increment(cx.meter);

@@ -9,7 +9,7 @@ use crate::owner::Dimension;
 pub struct Subject<'a> {
     /// Who calls.
     pub identity: &'a Identity,
-    /// The model, its name in lower case. `None`: the call runs none that is known.
+    /// The model, its name in lower case; empty if it is not known which. `None`: the call runs none that we know.
     pub model: Option<&'a str>,
     /// Other names that the call gives, in lower case: it may run what any of them names.
     pub other_models: &'a [String],

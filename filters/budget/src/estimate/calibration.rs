@@ -162,9 +162,7 @@ impl Calibration {
         let digest = self.digester.digest(&[model.as_bytes()]);
         self.models.get_or_insert_mut(digest, || start).add(sample);
     }
-}
 
-impl Calibration {
     fn start(&self, model: &str) -> Ratio {
         self.starts.of(model).copied().unwrap_or(Ratio(BytesPerToken::ENGLISH))
     }

@@ -21,7 +21,7 @@
 //!
 //! A class that is not known is not made by asking, only by finishing a call, and the class that finished none for
 //! longest leaves first. So made-up models and refused calls push nothing out.
-
+//!
 //!
 //! **The default**: 80 %, from ten calls on, and before that the declared maximum, else 256 tokens. From the simulation
 //! (`scripts/bench-estimates`, budgets in money, where output weighs five times input; seeds 1, 2, 3, 11, 12, 13):
