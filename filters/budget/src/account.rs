@@ -126,7 +126,9 @@ impl Account {
     /// Holds more for a call that is under way, under the same lease, or a new one if that ended meanwhile.
     pub fn extend(&mut self, held: Lease, more: u64, lease: Duration) -> Verdict {
         let whole = held.amount.saturating_add(more);
-        let lives = held.amount > 0 && held.deadline > self.at;
+        let is_part_of = |hold: &Hold| hold.deadline == held.deadline && hold.amount >= held.amount;
+        // It may also have been given back by a worker whose clock is ahead, or before the clock was set back.
+        let lives = held.amount > 0 && held.deadline > self.at && self.holds.iter().any(is_part_of);
         let (missing, deadline) = if lives { (more, held.deadline) } else { (whole, grid_deadline(self.at, lease)) };
         self.fit(missing, whole).unwrap_or_else(|| {
             let lease = self.hold(missing, deadline);

@@ -222,6 +222,16 @@ fn a_hold_that_lapsed_is_taken_anew_as_a_whole() {
     assert_eq!((account.balance().used, account.balance().reserved), (450, 0));
 }
 
+#[test]
+fn a_hold_that_lapsed_before_the_clock_was_set_back_is_taken_anew_as_well() {
+    let mut account = account(1_000);
+    let lease = granted(&mut account, 400);
+    account.advance(lease.deadline, 1_000);
+    account.advance(START, 1_000);
+    let Verdict::Granted(renewed) = account.extend(lease, 100, LEASE) else { panic!("it fits") };
+    assert_eq!((renewed.amount, account.balance().reserved), (500, 500));
+}
+
 /// The account as one would write it with all the memory in the world: a list of every reservation.
 struct Model {
     window: Window,
