@@ -140,6 +140,18 @@ fn a_late_settlement_finds_a_new_place_after_its_slot_changed_hands() {
 }
 
 #[test]
+fn a_raised_limit_drains_debt_from_the_first_call_on_that_is_refused() {
+    let (store, poor) = (FakeStore::default(), terms("acme", 60));
+    let rich = Terms { limit: 6_000, ..poor.clone() };
+    ledger(&store).settle(&poor, NOW, None, 6_600).unwrap();
+    let (Verdict::Later(wait), _) = ledger(&store).reserve(&rich, NOW, 100, LEASE).unwrap() else {
+        panic!("there is debt")
+    };
+    assert_eq!(wait, Duration::from_secs(7), "700 tokens, at 100 a second and no longer at one");
+    granted(ledger(&store).reserve(&rich, NOW.plus(wait), 100, LEASE));
+}
+
+#[test]
 fn foreign_bytes_in_a_slot_are_an_empty_slot() {
     let (store, acme) = (FakeStore::default(), terms("acme", 1_000));
     for slot in 0..SLOTS {
