@@ -19,6 +19,8 @@ use crate::unit::Consumption;
 pub struct Need {
     /// What is reserved for it.
     pub expected: Consumption,
+    /// What is reserved for it under hard rules: more, if it cannot be stopped once it runs.
+    pub bound: Consumption,
     /// What it claims itself: its prompt, and the most that it lets the model generate. An estimate of ours is not in it.
     pub claimed: Consumption,
     /// The price of its model.
@@ -26,13 +28,19 @@ pub struct Need {
 }
 
 impl Need {
+    /// All of it one and the same.
+    pub const fn of(consumption: Consumption, price: Option<Price>) -> Self {
+        Self { expected: consumption, bound: consumption, claimed: consumption, price }
+    }
+
     /// What a rule reserves. A call that claims more than the whole limit never fits; an estimate never keeps one out for good, which
     /// would be for ever, as nothing could be learned. Requests and tokens are never nothing, so that debt stops every call.
     pub fn amount(&self, rule: &Rule, limit: u64) -> u64 {
         let of = |consumption| rule.unit.amount(consumption, self.price.as_ref()).max(rule.unit.least());
         let claimed = of(&self.claimed);
         // Under a limit of nothing even the smallest estimate is too much.
-        if claimed > limit { claimed } else { of(&self.expected).min(limit.max(1)) }
+        let reserved = if rule.is_hard { of(&self.bound) } else { of(&self.expected) };
+        if claimed > limit { claimed } else { reserved.min(limit.max(1)) }
     }
 }
 

@@ -8,7 +8,7 @@ use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, limit_output,
 
 use crate::admission::{Admission, Decision, Need, Outcome};
 use crate::answer;
-use crate::cap::{Allowance, HardRules};
+use crate::cap::{Allowance, HardRules, MOST_GENERATED};
 use crate::config::OnContention;
 use crate::filter::Budget;
 use crate::learned::Lesson;
@@ -34,7 +34,7 @@ impl Asking {
     /// A call of an endpoint that runs no model we know: only how many there are is counted.
     pub fn decide_unread(self, cx: &mut Cx<'_>) -> Result<Spend, Reply> {
         let consumption = Consumption { requests: 1, usage: Usage::default() };
-        let need = Need { expected: consumption, claimed: consumption, price: None };
+        let need = Need::of(consumption, None);
         let ledger = self.budget.ledger(cx);
         let counting = self.counting(&self.subject(None, &[]));
         self.admit(cx, &ledger, counting, need, None)
@@ -56,7 +56,7 @@ impl Asking {
         let input = self.budget.learned.input(&facts, &name);
         let lesson = self.budget.learned.lesson(&self.identity.tenant, &name, &facts, input);
         let price = self.dearest(&name, &others, input);
-        let prompt = Need { expected: consumption(input, 0), claimed: consumption(input, 0), price };
+        let prompt = Need::of(consumption(input, 0), price);
         let (rules, lease) = (&self.budget.policy.rules, self.budget.policy.lease);
         let hard = HardRules { rules, ledger: &ledger, now: cx.now, lease };
         let allowance = match facts.api {
@@ -90,7 +90,7 @@ impl Asking {
     }
 
     /// What is reserved: the prompt, and what is expected to be generated. Under a hard cap a JSON answer, which nobody can stop, reserves
-    /// all that it may take.
+    /// all that it can take.
     fn need(&self, facts: &RequestFacts, lesson: &Lesson, prompt: Need, allowance: Option<Allowance>) -> Need {
         if facts.api == Api::Embeddings {
             return prompt;
@@ -100,11 +100,13 @@ impl Asking {
         let most = allowance.map_or(u64::MAX, |allowance| allowance.per_choice);
         let claimed = facts.max_output.map(|declared| all_choices(declared.min(most)));
         let expected = self.budget.learned.output(lesson).min(all_choices(most));
-        let expected = match allowance {
-            Some(_) if !facts.stream => claimed.unwrap_or(all_choices(most)),
-            _ => expected,
-        };
-        Need { expected: consumption(input, expected), claimed: consumption(input, claimed.unwrap_or(0)), ..prompt }
+        let bound = if facts.stream { expected } else { claimed.unwrap_or(all_choices(most.min(MOST_GENERATED))) };
+        Need {
+            expected: consumption(input, expected),
+            bound: consumption(input, bound),
+            claimed: consumption(input, claimed.unwrap_or(0)),
+            ..prompt
+        }
     }
 
     fn admit(

@@ -5,11 +5,10 @@
 //! reserves all that it may take. A stream reserves what it is expected to take, then more as it goes, a slice at a time; where nothing more
 //! is left, it is ended as its API would end an answer that reached its maximum.
 //!
-//! So of JSON answers to calls that name no maximum one runs at a time where much is left: each holds all of it.
+//! A JSON answer to a call that names no maximum holds what any model can generate, or all that is left if that is less.
 //!
 //! What is counted as a stream passes is an estimate until the provider tells, and the provider is not stopped: what it generates until the
-//! client leaves is charged. So a hard cap is exact for what the provider is told, and near for a stream and for a JSON answer that it is not
-//! told of.
+//! client leaves is charged. So a hard cap is exact for what the provider is told, and near for a stream.
 
 use std::time::Duration;
 
@@ -25,6 +24,8 @@ use crate::unit::Consumption;
 const LEAST_OUTPUT: u64 = 16;
 /// The largest maximum that is added to a call without one: all models in use can generate so much.
 const MOST_ADDED: u64 = 4_096;
+/// What a model can generate at most, in tokens: GPT-5 128,000, o1 and its kin 100,000, others less (their model pages, 2025).
+pub const MOST_GENERATED: u64 = 131_072;
 /// Tokens of output that are reserved ahead of a stream.
 const SLICE: u64 = 256;
 

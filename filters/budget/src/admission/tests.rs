@@ -58,7 +58,7 @@ impl World {
 
 fn need(expected: u64, claimed: u64) -> Need {
     let of = |input| Consumption { requests: 1, usage: Usage { input, ..Usage::default() } };
-    Need { expected: of(expected), claimed: of(claimed), price: None }
+    Need { claimed: of(claimed), ..Need::of(of(expected), None) }
 }
 
 fn refused(decision: &Decision) -> Refused {

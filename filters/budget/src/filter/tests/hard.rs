@@ -154,6 +154,25 @@ fn money_caps_as_tokens_do() {
 }
 
 #[test]
+fn a_json_answer_without_a_maximum_holds_what_it_can_take_under_the_hard_rule_alone() {
+    let soft = r#""rules": [{"name": "soft", "unit": "tokens", "window": {"rolling": "1m"}, "limit": 5000},"#;
+    let gateway = Gateway::configured(&CONFIG.replace("1000", "300000").replace(r#""rules": ["#, soft));
+    let held = |gateway: &Gateway| {
+        let own = gateway.own_budget("acme");
+        let of = |rule: &str| {
+            let entry = own["budgets"].as_array().unwrap().iter().find(|entry| entry["rule"] == rule).unwrap();
+            entry["reserved"].as_u64().unwrap()
+        };
+        (of("cap"), of("soft"))
+    };
+    let calls = [(); 2].map(|()| gateway.admitted("acme", CHAT));
+    let (cap, soft) = held(&gateway);
+    assert_eq!(cap, 2 * 131_072);
+    assert!(soft < 600, "{soft}");
+    drop(calls);
+}
+
+#[test]
 fn a_json_answer_without_a_maximum_holds_all_that_is_left() {
     let gateway = Gateway::configured(&CONFIG.replace("1000", "100000"));
     let mut first = gateway.admitted("acme", CHAT);
