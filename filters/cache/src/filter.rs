@@ -92,8 +92,9 @@ impl Stream for CacheStream {
         if last {
             return self.decide(cx, CacheStatus::Bypass, None);
         }
-        // A compressed answer could not be read here, nor replayed to a caller that cannot read it.
-        headers.remove("accept-encoding");
+        // A compressed answer could not be read here, nor replayed to a caller that cannot read it; without the header any
+        // coding is acceptable (RFC 9110 §12.5.3).
+        headers.set("accept-encoding", b"identity");
         let identity = handoff::identity(cx.handoff);
         let route = cx.attributes.route_name();
         let shared = self.policy.shared_between_tenants;
