@@ -118,7 +118,12 @@ impl Stream for CacheStream {
         }
     }
 
-    fn on_response_headers(&mut self, _: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+    fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
+        // A refusal at the request's body, by a filter further out, passes here too: it speaks for the gateway.
+        if handoff::is_local_reply(cx.handoff) {
+            self.state = State::Done;
+            return Flow::Continue;
+        }
         let head = headers.all();
         let is_ours = |name: &&[u8]| name.starts_with(header::GATEWAY_PREFIX.as_bytes());
         let ours = head.iter().map(|(name, _)| name).filter(is_ours);

@@ -104,9 +104,12 @@ fn the_answer_of_a_call_that_was_refused_further_out_is_not_touched() {
     let world = World::new("{}");
     let mut call = world.call(Some("acme"));
     assert_eq!(call.request_headers(&head(CHAT), false), Flow::Continue);
-    call.response(&[(":status", "429"), ("content-type", "application/json")], b"{}");
+    handoff::set_reply(&mut call.handoff, "budget");
+    let refusal = [(":status", "429"), ("content-type", "application/json"), ("x-gateway-budget", "\"rule\"")];
+    call.response(&refusal, b"{}");
     call.log();
     assert_eq!(call.response_headers.get("x-gateway-cache"), None);
+    assert!(call.response_headers.get("x-gateway-budget").is_some(), "what budget says is not the provider's");
     assert_eq!(left(&call), None);
     assert_eq!((world.proxy.store.keys(), world.proxy.meter.total(metric::CACHE)), (0, 0));
 }
