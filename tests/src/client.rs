@@ -95,14 +95,22 @@ impl Call {
 
     /// Sends it and reads the head of the answer only.
     pub async fn open(self) -> Streaming {
-        let response =
-            self.request.send().await.unwrap_or_else(|error| panic!("the gateway gave no answer: {error:?}"));
-        Streaming {
+        self.head().await.unwrap_or_else(|error| panic!("the gateway gave no answer: {error:?}"))
+    }
+
+    /// The same; `None` if the connection ended before a head came.
+    pub async fn try_open(self) -> Option<Streaming> {
+        self.head().await.ok()
+    }
+
+    async fn head(self) -> reqwest::Result<Streaming> {
+        let response = self.request.send().await?;
+        Ok(Streaming {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: Box::pin(response.bytes_stream()),
             mark: self.mark,
-        }
+        })
     }
 }
 

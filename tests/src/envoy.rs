@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::render::{Address, Run, render};
+use crate::render::{Address, Run, render, render_listener};
 use crate::secrets::Secrets;
 
 /// How long Envoy may take to be ready: it compiles every module on every worker, on machines that do other things.
@@ -87,13 +87,19 @@ pub fn command(version: &str, config: &Path, secrets: &Secrets) -> Command {
     command
 }
 
-/// Writes the configuration of a run into `dir`.
+/// Writes the configuration of a run into `dir`, and the listener's file if it has one.
 ///
 /// # Errors
 /// If the committed one cannot be rendered.
 pub fn configuration(dir: &Path, run: &Run) -> Result<PathBuf, Failure> {
-    let path = dir.join("envoy.yaml");
-    fs::write(&path, render(&repository().join("envoy/envoy.yaml"), run)?).expect("the folder is writable");
+    let (path, committed) = (dir.join("envoy.yaml"), repository().join("envoy/envoy.yaml"));
+    fs::write(&path, render(&committed, run)?).expect("the folder is writable");
+    if let Some(file) = &run.listener_file {
+        // Renamed, as Envoy watches for moves; so it never reads half a file either.
+        let beside = file.with_extension("new");
+        fs::write(&beside, render_listener(&committed, run)?).expect("the folder is writable");
+        fs::rename(&beside, file).expect("the folder is writable");
+    }
     Ok(path)
 }
 
@@ -178,6 +184,33 @@ impl Envoy {
         Some((address("gateway")?, address("metrics")?))
     }
 
+    /// Gives the listener another configuration and waits until new connections meet it. Calls on older ones end as they began.
+    pub async fn push(&self, mut run: Run) {
+        run.listener_file = Some(listener_file(&self.dir));
+        let before = self.stat("listener_manager.listener_in_place_updated").await;
+        configuration(&self.dir, &run).unwrap_or_else(|failure| panic!("{failure}"));
+        let deadline = Instant::now() + READY;
+        loop {
+            let updated = self.stat("listener_manager.listener_in_place_updated").await;
+            if updated > before && self.stat("listener_manager.total_listeners_warming").await == Some(0) {
+                return;
+            }
+            let refused = self.stat("listener_manager.lds.update_rejected").await;
+            assert!(
+                refused == Some(0) && Instant::now() < deadline,
+                "the push was not taken: {}",
+                tail(&self.log(), 20)
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A number of Envoy's own, by its full name.
+    pub async fn stat(&self, name: &str) -> Option<u64> {
+        let page = get(&format!("http://{}/stats?filter=^{name}$", self.admin)).await?;
+        page.trim().rsplit_once(": ")?.1.parse().ok()
+    }
+
     /// Where clients call.
     pub const fn gateway(&self) -> SocketAddr {
         self.gateway
@@ -219,6 +252,11 @@ pub fn tail(text: &str, lines: usize) -> String {
 /// If no port is free.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// Where the listener stands that can be pushed.
+pub fn listener_file(dir: &Path) -> PathBuf {
+    dir.join("listener.yaml")
 }
 
 async fn is_ok(url: &str) -> bool {

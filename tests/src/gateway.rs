@@ -5,7 +5,9 @@
     reason = "test support: a set-up that fails must end the test at once and say why"
 )]
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::client::{Call, MARK, http};
-use crate::envoy::{Envoy, tail, version};
+use crate::envoy::{Envoy, listener_file, tail, version};
 use crate::key_server::KeyServer;
 use crate::prometheus;
 use crate::provider::Provider;
@@ -48,17 +50,27 @@ impl Gateway {
         if let Some(jwks) = &setup.jwks {
             secrets.replace_jwks(jwks).expect("the folder is writable");
         }
-        let run = setup.run(Address::loopback(provider.address().port()), &secrets);
+        let mut run = setup.run(Address::loopback(provider.address().port()), &secrets);
+        run.listener_file = setup.is_pushed.then(|| listener_file(&dir));
         let envoy = Envoy::start(&version(prefix), dir, run, &secrets).await;
         Self { envoy, provider, secrets, keys: setup.keys.clone() }
     }
 
-    /// The gateway that tests share. Its counters, caches and budgets are moved by all of them at once.
-    async fn shared(prefix: &str) -> &'static Self {
-        static NEWEST: OnceCell<Gateway> = OnceCell::const_new();
-        static OLDEST: OnceCell<Gateway> = OnceCell::const_new();
-        let cell = if prefix == "1.40" { &NEWEST } else { &OLDEST };
-        cell.get_or_init(|| async { Self::start(prefix, &Setup::default()).await }).await
+    /// The gateway that tests of one set-up share. Its counters, caches and budgets are moved by all of them at once.
+    async fn shared(prefix: &str, setup: &Setup) -> &'static Self {
+        static STARTED: Mutex<BTreeMap<String, &'static OnceCell<Gateway>>> = Mutex::new(BTreeMap::new());
+        let cell = {
+            let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+            // Never dropped: Envoy's watchdog sees the end of this process.
+            *started.entry(format!("{prefix} {setup:?}")).or_insert_with(|| Box::leak(Box::default()))
+        };
+        cell.get_or_init(|| async { Self::start(prefix, setup).await }).await
+    }
+
+    /// Gives a gateway whose set-up is [`Setup::pushed`] another one; what of it does not stand in the listener is not changed.
+    pub async fn push(&self, setup: &Setup) {
+        let provider = Address::loopback(self.provider.address().port());
+        self.envoy.push(setup.run(provider, &self.secrets)).await;
     }
 
     /// An address behind the gateway.
@@ -69,6 +81,11 @@ impl Gateway {
     /// A demo tenant's API key.
     pub fn key(&self, tenant: &str) -> String {
         self.secrets.api_key(tenant).expect("the tenant has a demo key")
+    }
+
+    /// A fresh token of any tenant.
+    pub fn token(&self, tenant: &str) -> String {
+        self.secrets.token(tenant, Duration::from_secs(3_600)).expect("the issuer has a key")
     }
 
     /// The server of keys.
@@ -84,6 +101,21 @@ impl Gateway {
     /// A call of a demo tenant.
     pub fn post_as(&self, tenant: &str, path: &str, body: &Value) -> Call {
         Call::post(&self.url(path), body).bearer(&self.key(tenant))
+    }
+
+    /// A call of any tenant, by a token.
+    pub fn post_by(&self, tenant: &str, path: &str, body: &Value) -> Call {
+        Call::post(&self.url(path), body).bearer(&self.token(tenant))
+    }
+
+    /// What a tenant's account says under a rule.
+    pub async fn budget(&self, tenant: &str, rule: &str) -> Value {
+        let call = Call::get(&self.url("/gateway/budget")).bearer(&self.token(tenant));
+        let own = call.send().await.expect(200);
+        let is_it = |entry: &&Value| entry.get("rule").and_then(Value::as_str) == Some(rule);
+        let told = own.json();
+        let entries = told.get("budgets").and_then(Value::as_array);
+        entries.into_iter().flatten().find(is_it).unwrap_or_else(|| panic!("no `{rule}` in {own}")).clone()
     }
 
     /// A chat of tenant `acme`.
@@ -163,10 +195,10 @@ pub async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-/// Runs a test on the shared gateway of a version.
-pub fn on_shared(prefix: &str, test: impl AsyncFn(&Gateway)) {
+/// Runs a test on the shared gateway of a version and set-up.
+pub fn on_shared(prefix: &str, setup: &Setup, test: impl AsyncFn(&Gateway)) {
     block_on(async {
-        let gateway = Gateway::shared(prefix).await;
+        let gateway = Gateway::shared(prefix, setup).await;
         judge(gateway, test).await;
     });
 }
@@ -195,10 +227,13 @@ async fn judge(gateway: &Gateway, test: impl AsyncFn(&Gateway)) {
     }
 }
 
-/// Declares a test for every supported Envoy, on gateways that tests share.
+/// Declares a test for every supported Envoy, on gateways that tests with the same set-up share.
 #[macro_export]
 macro_rules! on_both_envoys {
     ($(#[$meta:meta])* $name:ident, $test:expr) => {
+        $crate::on_both_envoys!($(#[$meta])* $name, $crate::gateway::Setup::default(), $test);
+    };
+    ($(#[$meta:meta])* $name:ident, $setup:expr, $test:expr) => {
         $(#[$meta])*
         mod $name {
             #[allow(unused_imports)]
@@ -206,12 +241,12 @@ macro_rules! on_both_envoys {
 
             #[test]
             fn v1_40() {
-                $crate::gateway::on_shared("1.40", $test);
+                $crate::gateway::on_shared("1.40", &$setup, $test);
             }
 
             #[test]
             fn v1_36() {
-                $crate::gateway::on_shared("1.36", $test);
+                $crate::gateway::on_shared("1.36", &$setup, $test);
             }
         }
     };

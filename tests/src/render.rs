@@ -4,6 +4,7 @@
 //! place here, found by the names of listeners, clusters and filters. What is missing is named, never guessed.
 
 mod parts;
+mod pushed;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -76,8 +77,14 @@ pub struct Run {
     pub configurations: BTreeMap<String, String>,
     /// HTTP filters to leave out, by name.
     pub without: BTreeSet<String>,
+    /// HTTP filters to put right before another one, both by name.
+    pub moves: Vec<(String, String)>,
     /// Clusters without TLS beside those of the file, by name.
     pub clusters: BTreeMap<String, Address>,
+    /// How long a call may take, as `1s`, in place of what the file says.
+    pub route_timeout: Option<String>,
+    /// The file that the listener `gateway` is read from, and read again whenever it changes (LDS).
+    pub listener_file: Option<PathBuf>,
 }
 
 /// Reads the file at `input` and gives its text for this run.
@@ -85,12 +92,32 @@ pub struct Run {
 /// # Errors
 /// If the file cannot be read or lacks something that the run must set.
 pub fn render(input: &Path, run: &Run) -> Result<String, Failure> {
+    render_text(&read(input)?, run)
+}
+
+/// The text of [`Run::listener_file`].
+///
+/// # Errors
+/// If the file at `input` cannot be read or lacks something that the run must set.
+pub fn render_listener(input: &Path, run: &Run) -> Result<String, Failure> {
+    let mut root = tree(&read(input)?, run)?;
+    pushed::file(&mut root)
+}
+
+fn read(input: &Path) -> Result<String, Failure> {
     let remedy = "give Tollgate's envoy.yaml with --input";
-    let text = std::fs::read_to_string(input).or_fail(format_args!("cannot read {}", input.display()), remedy)?;
-    render_text(&text, run)
+    std::fs::read_to_string(input).or_fail(format_args!("cannot read {}", input.display()), remedy)
 }
 
 fn render_text(text: &str, run: &Run) -> Result<String, Failure> {
+    let mut root = tree(text, run)?;
+    if let Some(file) = &run.listener_file {
+        pushed::refer(&mut root, file)?;
+    }
+    serde_norway::to_string(&root).or_fail("cannot write YAML", "report this as a bug")
+}
+
+fn tree(text: &str, run: &Run) -> Result<Value, Failure> {
     let mut root: Value = serde_norway::from_str(text).or_fail("envoy.yaml is no YAML", "mend it at that place")?;
     let admin = root.get_mut("admin").ok_or_else(|| missing("admin"))?;
     set_address(admin, &run.admin, "admin")?;
@@ -107,9 +134,12 @@ fn render_text(text: &str, run: &Run) -> Result<String, Failure> {
     add_clusters(resources, &run.clusters)?;
     let gateway = named(resources, "listeners", "gateway")?;
     run.upstream.set_routes(gateway);
+    if let Some(timeout) = &run.route_timeout {
+        upstream::set_timeout(gateway, timeout);
+    }
     set_filters(gateway, run)?;
     walk(&mut root, &mut |fields| set_files(fields, run));
-    serde_norway::to_string(&root).or_fail("cannot write YAML", "report this as a bug")
+    Ok(root)
 }
 
 fn add_clusters(resources: &mut Value, clusters: &BTreeMap<String, Address>) -> Result<(), Failure> {
@@ -126,15 +156,23 @@ fn add_clusters(resources: &mut Value, clusters: &BTreeMap<String, Address>) -> 
     Ok(())
 }
 
-/// Leaves filters out and replaces configurations; a name that the file does not have is an error.
+/// Leaves filters out, moves them and replaces configurations; a name that the file does not have is an error.
 fn set_filters(gateway: &mut Value, run: &Run) -> Result<(), Failure> {
     let chain = chain(gateway)?;
     let name_of = |filter: &Value| filter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let names: BTreeSet<_> = chain.iter().map(name_of).collect();
-    if let Some(unknown) = run.without.iter().chain(run.configurations.keys()).find(|name| !names.contains(*name)) {
+    let moved = run.moves.iter().flat_map(|(name, before)| [name, before]);
+    let asked = run.without.iter().chain(run.configurations.keys()).chain(moved);
+    if let Some(unknown) = asked.into_iter().find(|name| !names.contains(*name)) {
         return Err(missing(format_args!("HTTP filter `{unknown}`")));
     }
     chain.retain(|filter| !run.without.contains(&name_of(filter)));
+    for (name, before) in &run.moves {
+        let place = |wanted: &String, chain: &[Value]| chain.iter().position(|filter| name_of(filter) == *wanted);
+        let Some(filter) = place(name, chain).map(|at| chain.remove(at)) else { continue };
+        let at = place(before, chain).unwrap_or(chain.len());
+        chain.insert(at, filter);
+    }
     for filter in chain {
         let name = name_of(filter);
         let Some(configuration) = run.configurations.get(&name) else { continue };

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -21,7 +22,12 @@ pub struct Setup {
     upstream: Option<Upstream>,
     configurations: BTreeMap<String, String>,
     without: BTreeSet<String>,
+    moves: Vec<(String, String)>,
     clusters: BTreeMap<String, Address>,
+    route_timeout: Option<String>,
+    is_http2: bool,
+    filters: Option<PathBuf>,
+    pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
     pub(crate) jwks: Option<Value>,
 }
@@ -52,6 +58,41 @@ impl Setup {
         self
     }
 
+    /// The chain with one filter moved right before another, as `tollgate.cache` before `tollgate.budget`.
+    #[must_use]
+    pub fn moved(mut self, filter: &str, before: &str) -> Self {
+        self.moves.push((filter.to_owned(), before.to_owned()));
+        self
+    }
+
+    /// The provider in HTTP/2.
+    #[must_use]
+    pub const fn http2(mut self) -> Self {
+        self.is_http2 = true;
+        self
+    }
+
+    /// Calls that may take so long, as `1s`.
+    #[must_use]
+    pub fn route_timeout(mut self, timeout: &str) -> Self {
+        self.route_timeout = Some(timeout.to_owned());
+        self
+    }
+
+    /// Modules of another folder than `scripts/build-wasm` fills.
+    #[must_use]
+    pub fn filters(mut self, dir: &Path) -> Self {
+        self.filters = Some(dir.to_owned());
+        self
+    }
+
+    /// A listener that [`Gateway::push`](crate::gateway::Gateway::push) can replace while Envoy runs.
+    #[must_use]
+    pub const fn pushed(mut self) -> Self {
+        self.is_pushed = true;
+        self
+    }
+
     /// A cluster beside those of the file, without TLS.
     #[must_use]
     pub fn cluster(mut self, name: &str, address: Address) -> Self {
@@ -76,16 +117,20 @@ impl Setup {
 
     /// What is rendered for a provider at `provider`. Ports are chosen later.
     pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
+        let upstream = self.upstream.clone().unwrap_or_else(|| Upstream::plain(provider));
         Run {
             listen: Address::loopback(0),
             admin: Address::loopback(0),
             metrics: Address::loopback(0),
-            filters: modules(),
-            upstream: self.upstream.clone().unwrap_or_else(|| Upstream::plain(provider)),
+            filters: self.filters.clone().unwrap_or_else(modules),
+            upstream: if self.is_http2 { upstream.http2() } else { upstream },
             secrets: secrets.dir().to_owned(),
             configurations: self.configurations.clone(),
             without: self.without.clone(),
+            moves: self.moves.clone(),
             clusters: self.clusters.clone(),
+            route_timeout: self.route_timeout.clone(),
+            listener_file: None,
         }
     }
 }

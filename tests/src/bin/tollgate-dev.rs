@@ -139,7 +139,10 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         secrets: absolute(args.secrets)?,
         configurations,
         without: BTreeSet::from_iter(args.without),
+        moves: Vec::new(),
         clusters: BTreeMap::new(),
+        route_timeout: None,
+        listener_file: None,
     };
     let text = render(&args.input, &run)?;
     std::fs::write(&args.output, text)

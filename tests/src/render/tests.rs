@@ -12,7 +12,10 @@ fn run(upstream: &str) -> Run {
         secrets: "/secrets".into(),
         configurations: BTreeMap::new(),
         without: BTreeSet::new(),
+        moves: Vec::new(),
         clusters: BTreeMap::new(),
+        route_timeout: None,
+        listener_file: None,
     }
 }
 
@@ -60,6 +63,29 @@ fn filters_can_be_left_out_and_configured_anew() {
     let text = rendered(&run);
     assert!(!text.contains("cache.wasm"));
     assert!(text.contains("{\"only\": \"here\"}"));
+}
+
+#[test]
+fn a_filter_can_be_moved_and_calls_limited_in_time() {
+    let mut run = run("http://127.0.0.1:4");
+    run.moves.push(("tollgate.cache".into(), "tollgate.budget".into()));
+    run.route_timeout = Some("1500ms".into());
+    let text = rendered(&run);
+    let place = |name: &str| text.find(&format!("name: {name}\n")).unwrap();
+    assert!(place("tollgate.auth") < place("tollgate.cache") && place("tollgate.cache") < place("tollgate.budget"));
+    assert!(text.contains("timeout: 1500ms") && !text.contains("timeout: 600s"));
+}
+
+#[test]
+fn a_pushed_listener_stands_in_its_own_file_only() {
+    let mut run = run("http://127.0.0.1:4");
+    run.listener_file = Some("/run/listener.yaml".into());
+    let text = rendered(&run);
+    assert!(
+        text.contains("path: /run/listener.yaml") && !text.contains("budget.wasm") && text.contains("name: metrics")
+    );
+    let listener = pushed::file(&mut tree(COMMITTED, &run).unwrap()).unwrap();
+    assert!(listener.contains("budget.wasm") && listener.contains("envoy.config.listener.v3.Listener"));
 }
 
 #[test]

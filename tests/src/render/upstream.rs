@@ -19,11 +19,14 @@ const CA_FILES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
 /// A provider's base address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     address: Address,
     is_tls: bool,
+    is_http2: bool,
 }
 
 impl FromStr for Upstream {
@@ -54,14 +57,21 @@ impl FromStr for Upstream {
                 .parse()
                 .map_err(|_: Failure| wrong("has no host"))?
         };
-        Ok(Self { address, is_tls })
+        Ok(Self { address, is_tls, is_http2: false })
     }
 }
 
 impl Upstream {
     /// A provider without TLS.
     pub const fn plain(address: Address) -> Self {
-        Self { address, is_tls: false }
+        Self { address, is_tls: false, is_http2: false }
+    }
+
+    /// The same, spoken to in HTTP/2, which alone passes trailers.
+    #[must_use]
+    pub const fn http2(mut self) -> Self {
+        self.is_http2 = true;
+        self
     }
 
     fn is_ip(&self) -> bool {
@@ -81,6 +91,14 @@ impl Upstream {
         }
         if self.is_tls {
             fields.insert("transport_socket".into(), self.tls()?);
+        }
+        if self.is_http2 {
+            let options = json!({PROTOCOL_OPTIONS: {
+                "@type": format!("type.googleapis.com/{PROTOCOL_OPTIONS}"),
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }});
+            let options = serde_norway::to_value(options).or_fail("cannot write YAML", "report this as a bug")?;
+            fields.insert("typed_extension_protocol_options".into(), options);
         }
         Ok(())
     }
@@ -130,6 +148,15 @@ impl Upstream {
         serde_norway::to_value(json!({"name": "envoy.transport_sockets.tls", "typed_config": context}))
             .or_fail("cannot write YAML", "report this as a bug")
     }
+}
+
+/// Sets how long calls of the provider may take.
+pub(super) fn set_timeout(listener: &mut Value, timeout: &str) {
+    walk(listener, &mut |fields| {
+        if fields.get("cluster").and_then(Value::as_str) == Some("provider") {
+            fields.insert("timeout".into(), timeout.into());
+        }
+    });
 }
 
 /// The one endpoint of a cluster.
