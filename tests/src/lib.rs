@@ -7,6 +7,7 @@
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
+//! - [`trap`]: modules that trap;
 //! - [`envoy`], [`gateway`], [`client`], [`prometheus`], [`python`]: what a test starts, calls and reads.
 //!
 //! The scripts use the same code through the binaries `scripted-provider` and `tollgate-dev`. What ends in a binary
@@ -23,3 +24,4 @@ pub mod python;
 pub mod render;
 pub mod secrets;
 mod setup;
+pub mod trap;

@@ -5,7 +5,7 @@
 //! that a replayed answer is recognised; apart from it an answer follows from the request alone, tokens included.
 //! What was asked can be read back byte for byte under `/_requests` ([`record`]).
 //!
-//! It checks no credential, speaks HTTP/1.1 only and knows no model from another.
+//! It checks no credential, speaks no TLS and knows no model from another.
 
 mod answer;
 mod anthropic;
@@ -23,8 +23,8 @@ mod wire;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use record::{Recorded, Recorder};
 use tokio::sync::oneshot;
@@ -36,7 +36,16 @@ pub use serve::serve;
 pub struct Provider {
     address: SocketAddr,
     recorder: Arc<Recorder>,
-    stop: Option<oneshot::Sender<()>>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    /// Lets calls under way finish.
+    stop: oneshot::Sender<()>,
+    /// Does not.
+    kill: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl Provider {
@@ -46,24 +55,25 @@ impl Provider {
     /// If no port or no thread is to be had.
     pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let recorder = Arc::new(Recorder::new(true));
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let seen = Arc::clone(&recorder);
-        thread::Builder::new().name("provider".into()).spawn(move || {
-            runtime.block_on(async move {
-                let until = async {
-                    let _: Result<_, _> = stopped.await;
-                };
-                match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => serve(listener, seen, until).await,
-                    Err(error) => eprintln!("scripted provider: {error}"),
-                }
-            });
-        })?;
-        Ok(Self { address, recorder, stop: Some(stop) })
+        let running = Mutex::new(Some(Running::on(listener, Arc::clone(&recorder))?));
+        Ok(Self { address, recorder, running })
+    }
+
+    /// Ends as a process that is killed, with all its connections, and starts again on the same port.
+    ///
+    /// # Errors
+    /// If somebody else took the port meanwhile.
+    pub fn restart(&self) -> io::Result<()> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Running { kill, thread, .. }) = running.take() {
+            let _: Result<_, _> = kill.send(());
+            // Its sockets are closed when it is gone.
+            let _: thread::Result<()> = thread.join();
+        }
+        *running = Some(Running::on(TcpListener::bind(self.address)?, Arc::clone(&self.recorder))?);
+        Ok(())
     }
 
     /// Where it listens.
@@ -79,9 +89,34 @@ impl Provider {
     }
 }
 
+impl Running {
+    fn on(listener: TcpListener, recorder: Arc<Recorder>) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let ((stop, stopped), (kill, killed)) = (oneshot::channel(), oneshot::channel());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let thread = thread::Builder::new().name("provider".into()).spawn(move || {
+            runtime.block_on(async move {
+                let until = async {
+                    let _: Result<_, _> = stopped.await;
+                };
+                let listener = match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => listener,
+                    Err(error) => return eprintln!("scripted provider: {error}"),
+                };
+                tokio::select! {
+                    () = serve(listener, recorder, until) => {}
+                    Ok(()) = killed => {}
+                }
+            });
+        })?;
+        Ok(Self { stop, kill, thread })
+    }
+}
+
 impl Drop for Provider {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Running { stop, .. }) = running.take() {
             let _: Result<_, _> = stop.send(());
         }
     }

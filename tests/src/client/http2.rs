@@ -27,6 +27,8 @@ pub struct Http2Answer {
     pub headers: HeaderMap,
     /// The body as text.
     pub text: String,
+    /// What came after it.
+    pub trailers: Option<HeaderMap>,
 }
 
 /// A request that was sent, and its answer to come.
@@ -87,7 +89,8 @@ impl Http2Call {
             bytes.extend_from_slice(&piece);
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Http2Answer { status: head.status.as_u16(), headers: head.headers, text }
+        let trailers = body.trailers().await.expect("the answer comes whole");
+        Http2Answer { status: head.status.as_u16(), headers: head.headers, text, trailers }
     }
 }
 

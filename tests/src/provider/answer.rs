@@ -34,7 +34,9 @@ impl Answer {
         let said = prompt.chars().count();
         let sentence = format!("Hello from the scripted provider. You said {said} characters.");
         let all = script.words.unwrap_or_else(|| sentence.split(' ').count());
-        let kept = max_tokens.map_or(all, |most| all.min(usize::try_from(most).unwrap_or(usize::MAX)));
+        let kept = max_tokens
+            .filter(|_| !script.no_limit)
+            .map_or(all, |most| all.min(usize::try_from(most).unwrap_or(usize::MAX)));
         let words = sentence
             .split(' ')
             .cycle()

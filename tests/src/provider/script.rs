@@ -9,7 +9,10 @@
 //! | `x-provider-cut-after: N` | breaks the connection after N events of a stream or N bytes of a body |
 //! | `x-provider-reset: 1` | resets the connection instead of answering |
 //! | `x-provider-words: N` | answers with N words |
+//! | `x-provider-no-limit: 1` | goes on past the maximum that the caller allows |
 //! | `x-provider-no-usage: 1` | leaves the token counts out |
+//! | `x-provider-trailers: 1` | ends the answer with a trailer, if asked in HTTP/2 |
+//! | `x-provider-gzip: 1` | packs a JSON answer, whatever the caller accepts |
 //!
 //! Values that are no number are ignored, and numbers are capped: nothing told here can hang a test for long.
 
@@ -39,8 +42,14 @@ pub struct Script {
     pub reset: bool,
     /// Length of the answer.
     pub words: Option<usize>,
+    /// Generate past the caller's maximum.
+    pub no_limit: bool,
     /// Leave the token counts out.
     pub no_usage: bool,
+    /// Send a trailer.
+    pub trailers: bool,
+    /// Pack a JSON body.
+    pub gzip: bool,
 }
 
 impl Script {
@@ -59,7 +68,10 @@ impl Script {
             cut_after: size("x-provider-cut-after", u64::MAX),
             reset: number("x-provider-reset") == Some(1),
             words: size("x-provider-words", MAX_WORDS),
+            no_limit: number("x-provider-no-limit") == Some(1),
             no_usage: number("x-provider-no-usage") == Some(1),
+            trailers: number("x-provider-trailers") == Some(1),
+            gzip: number("x-provider-gzip") == Some(1),
         }
     }
 }

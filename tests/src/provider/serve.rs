@@ -129,6 +129,10 @@ fn answer(number: u64, path: &str, query: Option<&str>, body: &Bytes, script: &S
         "/v1/responses" => responses::reply(number, &parse()?, script)?,
         "/v1/embeddings" => embeddings::reply(&parse()?, script)?,
         "/v1/messages" => anthropic::reply(number, &parse()?, script)?,
+        // No model that is metered by tokens.
+        "/v1/images/generations" => {
+            Reply::json(json!({"created": openai::CREATED, "data": [{"url": "https://images.example/1.png"}]}))
+        }
         _ => {
             let (model, method) = gemini_call(path).ok_or(Refused::NoSuchPath)?;
             let is_sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));

@@ -1,9 +1,11 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use serde_json::json;
 
 use super::*;
+use crate::client::http2::Http2Client;
 use crate::client::raw::{RawClient, post};
 use crate::client::{Answer, Call};
 
@@ -35,6 +37,39 @@ async fn max_tokens_cut_the_answer() {
     let answer = ask("/v1/chat/completions", chat(&json!({"max_tokens": 2})), &[]).await.json();
     assert_eq!(answer["choices"][0]["finish_reason"], "length");
     assert_eq!(answer["choices"][0]["message"]["content"], "Hello from");
+}
+
+#[tokio::test]
+async fn a_provider_may_go_past_the_maximum_and_pack_its_answer() {
+    let told = [("no-limit", 1), ("words", 5), ("gzip", 1)];
+    let answer = ask("/v1/chat/completions", chat(&json!({"max_tokens": 2})), &told).await.expect(200);
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    let unpacked: serde_json::Value = serde_json::from_reader(flate2::read::GzDecoder::new(&*answer.body)).unwrap();
+    assert_eq!(unpacked["usage"]["completion_tokens"], 5);
+}
+
+#[tokio::test]
+async fn an_answer_over_http2_may_end_with_a_trailer() {
+    let provider = Provider::start().unwrap();
+    let mut client = Http2Client::connect(provider.address()).await;
+    for stream in [false, true] {
+        let body = chat(&json!({"stream": stream})).to_string();
+        let call = client.post("/v1/chat/completions", &[("x-provider-trailers", "1")], &body, None).await;
+        let answer = call.answer().await;
+        assert_eq!((answer.status, &answer.trailers.unwrap()["x-provider-trailer"]), (200, &HeaderValue::from(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_restart_breaks_what_runs_and_listens_again() {
+    let provider = Provider::start().unwrap();
+    let url = format!("http://{}/v1/chat/completions", provider.address());
+    let mut answer =
+        Call::post(&url, &chat(&json!({"stream": true}))).told("words", 500).told("chunk-delay-ms", 20).open().await;
+    answer.read_until("Hello").await;
+    provider.restart().unwrap();
+    assert!(!answer.rest().await.is_whole);
+    Call::post(&url, &chat(&json!({}))).send().await.expect(200);
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! From an answer to bytes on the connection: one JSON body or a stream of frames, told to be slow or to break.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::script::Script;
@@ -64,7 +67,11 @@ impl Reply {
         let mut headers = self.headers;
         let body = match self.payload {
             Payload::Json(value) => {
-                let whole = Bytes::from(value.to_string());
+                let mut whole = Bytes::from(value.to_string());
+                if script.gzip {
+                    whole = gzip(&whole);
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
                 match script.cut_after {
@@ -84,7 +91,7 @@ impl Reply {
                 }
             }
         };
-        let mut response = Response::new(body);
+        let mut response = Response::new(if script.trailers { with_trailer(body) } else { body });
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
         response
@@ -115,6 +122,19 @@ fn broken(frames: Vec<Bytes>, delay: Duration) -> Body {
             }
         }
     }))
+}
+
+fn with_trailer(body: Body) -> Body {
+    let trailers =
+        HeaderMap::from_iter([(HeaderName::from_static("x-provider-trailer"), HeaderValue::from_static("1"))]);
+    Body::new(body.with_trailers(async { Some(Ok(trailers)) }))
+}
+
+fn gzip(bytes: &[u8]) -> Bytes {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let packed = packer.write_all(bytes).and_then(|()| packer.finish());
+    packed.unwrap_or_default().into()
 }
 
 async fn pause(delay: Duration) {
