@@ -16,6 +16,7 @@ mod auth_remote;
 mod auth_rotation;
 mod auth_tokens;
 mod budget;
+mod budget_sdk;
 mod cache;
 mod chain;
 mod faults;
