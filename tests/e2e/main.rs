@@ -16,6 +16,8 @@ mod auth_remote;
 mod auth_rotation;
 mod auth_tokens;
 mod budget;
+mod budget_faults;
+mod budget_load;
 mod budget_sdk;
 mod cache;
 mod chain;
