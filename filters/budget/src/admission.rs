@@ -53,6 +53,8 @@ pub struct Charge {
     pub terms: Terms,
     /// What is held. `None`: the call was let through unreserved.
     pub lease: Option<Lease>,
+    /// A rule in shadow mode would have refused the call: it is not charged either, so that the rule does later what it tells now.
+    pub is_refused_in_shadow: bool,
     /// The account after the decision.
     pub balance: Option<Balance>,
 }
@@ -107,10 +109,8 @@ pub struct Admission<'a> {
 pub struct Decision {
     /// How it was decided.
     pub outcome: Outcome,
-    /// Every rule that counts the call, but for [`Self::shadow_refused`]. Nothing is held unless it was admitted.
+    /// Every rule that counts the call. Nothing is held unless it was admitted.
     pub charges: Vec<Charge>,
-    /// Rules in shadow mode that would have refused it.
-    pub shadow_refused: Vec<usize>,
     /// Faults that did not stop it.
     pub faults: Vec<Fault>,
 }
@@ -118,12 +118,8 @@ pub struct Decision {
 impl Admission<'_> {
     /// Decides over a call that these rules count.
     pub fn decide(&self, counting: Vec<(usize, Terms)>, need: &Need) -> Decision {
-        let mut decision = Decision {
-            outcome: Outcome::Admitted,
-            charges: Vec::with_capacity(counting.len()),
-            shadow_refused: Vec::new(),
-            faults: Vec::new(),
-        };
+        let mut decision =
+            Decision { outcome: Outcome::Admitted, charges: Vec::with_capacity(counting.len()), faults: Vec::new() };
         for (index, terms) in counting {
             let Some(rule) = self.rules.get(index) else { continue };
             self.ask(rule, index, terms, need, &mut decision);
@@ -144,16 +140,16 @@ impl Admission<'_> {
         } else {
             Ok(self.ledger.probe(&terms, self.now, amount))
         };
+        let mut is_refused_in_shadow = false;
         let (lease, balance) = match asked {
             Ok((Verdict::Granted(lease), balance)) => (Some(lease).filter(|_| holds), Some(balance)),
             Ok((verdict, balance)) => {
-                if is_shadow {
-                    // As if it had been refused: it is not charged either, so that the rule refuses later what it tells now.
-                    decision.shadow_refused.push(index);
-                    return;
-                }
                 let wait = if let Verdict::Later(wait) = verdict { Some(wait) } else { None };
-                tighten(&mut decision.outcome, Refused { rule: index, wait, amount, balance });
+                if is_shadow {
+                    is_refused_in_shadow = true;
+                } else {
+                    tighten(&mut decision.outcome, Refused { rule: index, wait, amount, balance });
+                }
                 (None, Some(balance))
             }
             Err(fault) => {
@@ -165,7 +161,7 @@ impl Admission<'_> {
                 (None, None)
             }
         };
-        decision.charges.push(Charge { rule: index, terms, lease, balance });
+        decision.charges.push(Charge { rule: index, terms, lease, is_refused_in_shadow, balance });
     }
 
     fn give_back(&self, charges: &mut [Charge]) {

@@ -156,7 +156,8 @@ impl Asking {
             Outcome::Refused(refused) => meters.denied(refused.rule),
             Outcome::Undecided(fault) => Some(meters.fault(*fault)),
         };
-        let shadows = decision.shadow_refused.iter().filter_map(|rule| meters.shadow_denied(*rule));
+        let in_shadow = decision.charges.iter().filter(|charge| charge.is_refused_in_shadow);
+        let shadows = in_shadow.filter_map(|charge| meters.shadow_denied(charge.rule));
         let faults = decision.faults.iter().map(|fault| meters.fault(*fault));
         for counter in verdict.into_iter().chain(shadows).chain(faults) {
             counter.increment(cx.meter);

@@ -148,7 +148,7 @@ impl Spend {
     pub fn settle(self, cx: &mut Cx<'_>) {
         let (meters, ledger) = (&self.budget.meters, self.budget.ledger(cx));
         let due = self.consumption();
-        for charge in &self.charges {
+        for charge in self.charges.iter().filter(|charge| !charge.is_refused_in_shadow) {
             let amount = self.rule(charge).map_or(0, |rule| rule.unit.amount(&due, self.need.price.as_ref()));
             if ledger.settle(&charge.terms, cx.now, charge.lease, amount).is_err() {
                 // The hold stands until its lease ends; what the call cost beyond it is lost.

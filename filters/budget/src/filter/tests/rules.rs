@@ -135,9 +135,9 @@ fn another_case_of_a_models_name_is_the_same_model() {
 
 #[test]
 fn a_shadow_rule_refuses_nothing_and_tells_only_operators() {
-    let gateway = gateway(&[
-        r#""name":"trial","unit":"requests","window":{"rolling":"1m"},"limit":1,"mode":"shadow","per":["tenant"]"#,
-    ]);
+    let trial =
+        r#""name":"trial","unit":"requests","window":{"rolling":"1m"},"limit":1,"mode":"shadow","per":["tenant"]"#;
+    let gateway = with_more(&[trial], r#""slots":64,"admins":{"tenants":["ops"]}"#);
     for _ in 0..3 {
         let mut call = gateway.admitted("acme", CHAT);
         call.response(JSON_200, ANSWER);
@@ -145,6 +145,8 @@ fn a_shadow_rule_refuses_nothing_and_tells_only_operators() {
         call.log();
     }
     assert_eq!((gateway.decisions_of("shadow_denied", "trial"), gateway.decisions("allowed")), (2, 3));
+    let list = list(&gateway, "ops", "scope=all").unwrap();
+    assert_eq!(list["budgets"][0]["used"], 1, "what it would have refused is not charged");
     assert_eq!(gateway.own_budget("acme")["budgets"].as_array().unwrap().len(), 0, "callers are not told");
 }
 
