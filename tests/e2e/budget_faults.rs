@@ -20,6 +20,8 @@ use crate::budget_load::{Load, Record, TENANTS, records};
 
 /// How long calls are made.
 const RUN: Duration = Duration::from_secs(3);
+/// Calls that must have come to their end, so that all that may happen has.
+const ENOUGH: usize = 400;
 /// The same where VMs die: shorter than the lease there.
 const SHORT_RUN: Duration = Duration::from_millis(2_500);
 /// Calls at any time.
@@ -113,7 +115,7 @@ async fn check_books(gateway: &Gateway, records: &HashMap<String, Record>) {
 
 /// A run in which listener and provider are replaced again and again, and what is in the books then.
 async fn all_is_settled_after_a_run(gateway: &Gateway, setup: fn(bool) -> Setup) {
-    let load = Load::until(Instant::now() + RUN);
+    let load = Load::until(Instant::now() + RUN).at_least(ENOUGH);
     let pushes = async {
         for round in 0..3 {
             tokio::time::sleep(RUN / 4).await;

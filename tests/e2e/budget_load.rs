@@ -87,8 +87,13 @@ pub(crate) struct Load {
     seed: u64,
     random: RefCell<fastrand::Rng>,
     end: Instant,
+    /// Calls after which it may end at `end`; else it goes on for [`LONGER`].
+    enough: usize,
     outcomes: RefCell<Vec<Outcome>>,
 }
+
+/// A slow machine takes longer to see everything happen.
+const LONGER: Duration = Duration::from_secs(15);
 
 /// How a call is asked for.
 struct Asked {
@@ -101,11 +106,17 @@ impl Load {
     pub(crate) fn until(end: Instant) -> Self {
         let seed = std::env::var("TOLLGATE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
         let random = RefCell::new(fastrand::Rng::with_seed(seed));
-        Self { seed, random, end, outcomes: RefCell::default() }
+        Self { seed, random, end, enough: 0, outcomes: RefCell::default() }
+    }
+
+    /// The same, but so many clients have waited for their answer.
+    pub(crate) fn at_least(self, enough: usize) -> Self {
+        Self { enough, ..self }
     }
 
     pub(crate) fn goes_on(&self) -> bool {
-        Instant::now() < self.end
+        let now = Instant::now();
+        now < self.end || (self.outcomes.borrow().len() < self.enough && now < self.end + LONGER)
     }
 
     fn below(&self, end: u64) -> u64 {
