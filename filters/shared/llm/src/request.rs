@@ -44,7 +44,8 @@ pub struct RequestFacts {
     pub stream: bool,
     /// Whether the client itself asked for usage in the stream (`stream_options.include_usage`).
     pub usage_asked: bool,
-    /// Most tokens that one choice may take; the largest, if it is said under several names.
+    /// Most tokens that one choice may take; the largest, if it is said under several names. `None` also if it is said only
+    /// under names that the endpoint does not go by, or is 0, which some servers take as no limit: neither binds anybody.
     pub max_output: Option<u64>,
     /// Answers that will be generated, at least 1: `n`, `best_of`, `candidateCount`, times the prompts of a completion.
     pub choices: u64,
@@ -97,7 +98,7 @@ impl RequestFacts {
             other_models: named.others,
             stream: members.flag("stream")? || api == Api::StreamGenerateContent,
             usage_asked,
-            max_output: max_output(&members, generation.as_ref())?,
+            max_output: max_output(api, &members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
             prompt: PromptSize::of(&members, generation.as_ref(), tokenizer)?,
         })
@@ -105,7 +106,7 @@ impl RequestFacts {
 }
 
 /// Providers take the limit under several names and pick one; the largest is the one that cannot be exceeded.
-fn max_output(members: &Members<'_>, generation: Option<&Members<'_>>) -> Result<Option<u64>, BadRequest> {
+fn max_output(api: Api, members: &Members<'_>, generation: Option<&Members<'_>>) -> Result<Option<u64>, BadRequest> {
     let limits = [
         members.count("max_tokens")?,
         members.count("max_completion_tokens")?,
@@ -114,7 +115,14 @@ fn max_output(members: &Members<'_>, generation: Option<&Members<'_>>) -> Result
         // Protobuf's JSON takes either spelling.
         generation.map_or(Ok(None), |config| config.count("max_output_tokens"))?,
     ];
-    Ok(limits.into_iter().flatten().max())
+    let most = limits.into_iter().flatten().max();
+    let Some(holder) = output_limit::holder(api, members, generation) else { return Ok(None) };
+    for name in output_limit::known_to(api).unwrap_or_default() {
+        if holder.count(name)?.is_some_and(|given| given > 0) {
+            return Ok(most);
+        }
+    }
+    Ok(None)
 }
 
 fn choices(api: Api, members: &Members<'_>, generation: Option<&Members<'_>>) -> Result<u64, BadRequest> {

@@ -66,6 +66,23 @@ fn a_json_answer_reserves_all_that_it_may_take_so_that_many_side_by_side_fit() {
 }
 
 #[test]
+fn a_maximum_that_its_api_does_not_read_is_no_way_around_a_cap() {
+    for member in [r#""max_output_tokens":1"#, r#""generationConfig":{"maxOutputTokens":1}"#, r#""max_tokens":0"#] {
+        let gateway = gateway();
+        let body = format!(r#"{{"model":"m","messages":[],{member}}}"#);
+        let mut first = gateway.call("acme");
+        let sent = first.request(POST_CHAT, body.as_bytes()).unwrap();
+        assert_eq!(gateway.reserved("acme"), 1_000, "{member}: its JSON answer may take all that is left");
+        if !member.contains(":0") {
+            let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
+            assert_eq!(sent["max_completion_tokens"], 1_000);
+        }
+        assert!(gateway.call("acme").request(POST_CHAT, body.as_bytes()).is_err());
+        first.log();
+    }
+}
+
+#[test]
 fn with_nothing_left_a_call_is_refused_and_told_when_something_is() {
     let gateway = gateway();
     spend(&gateway, 990);

@@ -33,7 +33,7 @@ pub fn limit_output(path: &[u8], body: &[u8], most: u64) -> Option<Vec<u8>> {
     if let Some(config) = &config {
         lower(body, config, IN_CONFIG, most, &mut changes)?;
     }
-    let holder = if is_gemini(api) { config.as_ref() } else { Some(&members) };
+    let holder = holder(api, &members, config.as_ref());
     let is_limited = holder.is_some_and(|holder| known.iter().any(|name| holder.raw(name).is_some()));
     if !is_limited {
         changes.push(if is_gemini(api) {
@@ -46,7 +46,7 @@ pub fn limit_output(path: &[u8], body: &[u8], most: u64) -> Option<Vec<u8>> {
 }
 
 /// The maxima that an API goes by, the one to be added first. `None`: it generates no text.
-fn known_to(api: Api) -> Option<&'static [&'static str]> {
+pub(super) fn known_to(api: Api) -> Option<&'static [&'static str]> {
     match api {
         Api::ChatCompletions => Some(&["max_completion_tokens", "max_tokens"]),
         Api::Completions | Api::Messages => Some(&["max_tokens"]),
@@ -54,6 +54,15 @@ fn known_to(api: Api) -> Option<&'static [&'static str]> {
         Api::GenerateContent | Api::StreamGenerateContent => Some(IN_CONFIG),
         Api::Embeddings | Api::Other => None,
     }
+}
+
+/// Where an API looks for its maxima. `None`: it has nowhere to look.
+pub(super) fn holder<'m, 'b>(
+    api: Api,
+    members: &'m Members<'b>,
+    config: Option<&'m Members<'b>>,
+) -> Option<&'m Members<'b>> {
+    if is_gemini(api) { config } else { Some(members) }
 }
 
 fn is_gemini(api: Api) -> bool {

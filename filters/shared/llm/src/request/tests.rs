@@ -44,9 +44,30 @@ fn what_is_absent_or_null_has_its_default() {
 }
 
 #[test]
+fn a_limit_that_binds_nobody_is_none() {
+    let (config, gemini) = (json!({"generationConfig": {"maxOutputTokens": 1}}), "/v1beta/models/m:generateContent");
+    for (path, body) in [
+        ("/v1/chat/completions", json!({"max_output_tokens": 1})),
+        ("/v1/chat/completions", json!({"max_tokens": 0})),
+        ("/v1/chat/completions", config.clone()),
+        ("/v1/completions", json!({"max_completion_tokens": 1})),
+        ("/v1/messages", json!({"max_output_tokens": 1})),
+        ("/v1/responses", json!({"max_tokens": 1, "max_completion_tokens": 1})),
+        ("/v1/responses", config),
+        (gemini, json!({"max_tokens": 1})),
+        (gemini, json!({"max_tokens": 1, "generationConfig": {"candidateCount": 1}})),
+        (gemini, json!({"generationConfig": {"maxOutputTokens": 0}})),
+    ] {
+        assert_eq!(facts(path, &body).max_output, None, "{path} {body}");
+    }
+}
+
+#[test]
 fn the_larger_limit_counts_under_whatever_names() {
     let body = json!({"max_tokens": 1, "max_completion_tokens": 9000});
     assert_eq!(facts("/v1/chat/completions", &body).max_output, Some(9000));
+    let body = json!({"max_tokens": 0, "max_completion_tokens": 5, "max_output_tokens": 60});
+    assert_eq!(facts("/v1/chat/completions", &body).max_output, Some(60));
     assert_eq!(facts("/v1/responses", &json!({"max_output_tokens": 7.0})).max_output, Some(7));
     for config in [
         json!({"generationConfig": {"maxOutputTokens": 50, "candidateCount": 3}}),
