@@ -127,6 +127,11 @@ impl Scanner {
 
     /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8], visitor: &mut impl Visitor) {
+        self.follow(bytes, visitor);
+    }
+
+    /// Reads the next bytes and gives those that it could not follow.
+    pub fn follow<'b>(&mut self, bytes: &'b [u8], visitor: &mut impl Visitor) -> &'b [u8] {
         let mut rest = bytes;
         // Each round takes a byte or ends a word, and a word is entered by taking a byte.
         while !rest.is_empty() && self.state != State::Failed {
@@ -137,6 +142,7 @@ impl Scanner {
             };
             rest = rest.get(taken..).unwrap_or_default();
         }
+        rest
     }
 
     /// Takes one byte of structure.

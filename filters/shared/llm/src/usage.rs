@@ -2,7 +2,8 @@
 //!
 //! The provider's figures are taken where it gives any. All of them are cumulative, so the largest of each counts.
 //! Until they are final, the output is estimated from the content that passed, so that a client
-//! that hangs up is charged for what it received. What each API calls its figures stands in one file a provider.
+//! that hangs up is charged for what it received; what cannot be read (nested beyond [`MAX_DEPTH`](crate::scan::MAX_DEPTH)) is
+//! taken for content, or a model could be asked to hide its answer. What each API calls its figures stands in one file a provider.
 //!
 //! It also says whether the answer is whole and came to its natural end, which is what a cache needs to know.
 
@@ -61,6 +62,9 @@ pub struct UsageMeter {
     sse: SseParser,
     scanner: Scanner,
     tally: Tally,
+    /// Bytes of events that could not be read, and of the one under way (or of the JSON body): content, for all we know.
+    unread: u64,
+    unread_now: u64,
     /// Bytes of the current event that matched [`DONE`]; `None` once they differ.
     done_matched: Option<usize>,
     finished: bool,
@@ -75,6 +79,8 @@ impl UsageMeter {
             sse: SseParser::new(),
             scanner: Scanner::new(),
             tally: Tally::default(),
+            unread: 0,
+            unread_now: 0,
             done_matched: Some(0),
             finished: false,
         }
@@ -113,7 +119,10 @@ impl UsageMeter {
     /// Final figures are marked as reported. Until then the output is the larger of what was reported and what the
     /// content seen amounts to, and the input is 0 unless the provider already said it.
     pub fn usage(&self) -> Usage {
-        self.tally.usage(self.api, self.is_reported())
+        // What may be `[DONE]` is none of it.
+        let is_read = self.framing == Framing::Sse && self.done_matched.is_some();
+        let unread = self.unread.saturating_add(if is_read { 0 } else { self.unread_now });
+        self.tally.usage(self.api, self.is_reported(), unread)
     }
 
     /// Whether the provider said what the call cost in the end.
@@ -154,7 +163,8 @@ impl UsageMeter {
     }
 
     fn scan(&mut self, bytes: &[u8]) {
-        self.scanner.feed(bytes, &mut Reader { api: self.api, tally: &mut self.tally });
+        let unread = self.scanner.follow(bytes, &mut Reader { api: self.api, tally: &mut self.tally });
+        self.unread_now = self.unread_now.saturating_add(unread.len() as u64);
     }
 
     fn match_done(&mut self, data: &[u8]) {
@@ -171,7 +181,9 @@ impl UsageMeter {
             self.tally.is_ended = true;
         } else if !self.scanner.is_whole() {
             self.tally.is_broken = true;
+            self.unread = self.unread.saturating_add(self.unread_now);
         }
+        self.unread_now = 0;
         // A whole event has had its say already; what one that was cut announced does not count.
         self.tally.event = EventFacts::default();
         self.scanner.reset();

@@ -86,14 +86,14 @@ impl Tally {
         self.is_terminated |= event.terminates;
     }
 
-    /// The figures as one record.
-    pub(super) fn usage(&self, api: Api, is_final: bool) -> Usage {
+    /// The figures as one record. `unread` bytes may be content as well.
+    pub(super) fn usage(&self, api: Api, is_final: bool, unread: u64) -> Usage {
         let figures = &self.figures;
         let input = figures.input_apart.iter().fold(figures.input, |sum, part| sum.saturating_add(*part));
         let counted = figures.output.saturating_add(figures.output_apart);
         // Some providers leave reasoning out of their output and count it in the total alone.
         let output = if input > 0 { counted.max(figures.total.saturating_sub(input)) } else { counted };
-        let estimated = self.bytes_per_token.tokens_of(self.content_bytes);
+        let estimated = self.bytes_per_token.tokens_of(self.content_bytes.saturating_add(unread));
         Usage {
             input,
             output: match api {

@@ -53,6 +53,22 @@ fn content_counts_before_its_string_ends() {
 }
 
 #[test]
+fn what_is_nested_too_deeply_is_taken_for_content() {
+    let args = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let text = "word".repeat(1_000);
+    let usage = r#""stop_reason":"tool_use","usage":{"input_tokens":9,"output_tokens":1200}"#;
+    let message = format!(r#"{{"content":[{{"input":{{"a":{args},"b":"{text}"}}}}],{usage}}}"#);
+    let meter = read(Api::Messages, Framing::Json, &message);
+    assert!(!meter.is_reported() && (1_000..1_150).contains(&meter.usage().output), "{:?}", meter.usage());
+    let part = format!(r#"{{"functionCall":{{"args":{{"a":{args},"b":"{text}"}}}}}}"#);
+    let event = format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{part}]}}}}]}}\n\n");
+    let output = read(Api::StreamGenerateContent, Framing::Sse, &event).usage().output;
+    assert!((1_000..1_150).contains(&output), "{output}");
+    // The end of OpenAI's streams is no JSON either, but read.
+    assert_eq!(read(Api::ChatCompletions, Framing::Sse, "data: [DONE]\n\n").usage().output, 0);
+}
+
+#[test]
 fn one_choice_cut_short_spoils_the_answer_for_a_cache() {
     let body = |reason: &str| format!(r#"{{"choices":[{{"finish_reason":"stop"}},{{"finish_reason":"{reason}"}}]}}"#);
     assert!(read(Api::ChatCompletions, Framing::Json, &body("stop")).is_complete());
