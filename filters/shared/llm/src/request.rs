@@ -96,13 +96,23 @@ impl RequestFacts {
             api,
             model: named.runs,
             other_models: named.others,
-            stream: members.flag("stream")? || api == Api::StreamGenerateContent,
+            stream: is_streamed(api, &members)?,
             usage_asked,
             max_output: max_output(api, &members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
             prompt: PromptSize::of(&members, generation.as_ref(), tokenizer)?,
         })
     }
+}
+
+/// Gemini goes by its path alone. A body that says otherwise would get less reserved than its one JSON answer may take.
+fn is_streamed(api: Api, members: &Members<'_>) -> Result<bool, BadRequest> {
+    let asked = members.flag("stream")?;
+    Ok(match api {
+        Api::GenerateContent => false,
+        Api::StreamGenerateContent => true,
+        _ => asked,
+    })
 }
 
 /// Providers take the limit under several names and pick one; the largest is the one that cannot be exceeded.

@@ -83,6 +83,8 @@ fn the_larger_limit_counts_under_whatever_names() {
 fn geminis_stream_and_model_are_in_the_path() {
     let facts = facts("/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse", &json!({"model": "cheap"}));
     assert_eq!((facts.model.as_deref(), facts.stream), (Some("gemini-2.5-pro"), true));
+    let body = br#"{"stream":true}"#;
+    assert!(!RequestFacts::parse(b"/v1beta/models/m:generateContent", body).unwrap().stream);
 }
 
 #[test]
