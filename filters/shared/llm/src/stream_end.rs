@@ -11,7 +11,7 @@
 //!
 //! It does not decide when to cut, and it does not stop the provider.
 
-mod choices;
+pub(crate) mod choices;
 mod ending;
 mod gaps;
 mod seen;
@@ -25,6 +25,7 @@ use tollgate_core::Usage;
 use crate::api::Api;
 use crate::usage::Framing;
 use gaps::{Elements, Events};
+pub(crate) use seen::is_reason;
 use seen::{Seen, Standing};
 
 /// What came of [`StreamCutter::cut`].

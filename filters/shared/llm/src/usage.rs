@@ -127,7 +127,9 @@ impl UsageMeter {
 
     /// Whether the provider said what the call cost in the end.
     pub fn is_reported(&self) -> bool {
-        self.tally.has_usage && (self.tally.is_ended || (self.is_whole_json() && !self.tally.has_error))
+        let is_over = self.tally.is_terminated || self.finished || !self.tally.choices.has_open();
+        let is_ended = self.tally.is_ended && is_over;
+        self.tally.has_usage && (is_ended || (self.is_whole_json() && !self.tally.has_error))
     }
 
     /// Whether the answer is whole, a success, and ended by itself and not by a limit or a filter.

@@ -5,7 +5,7 @@
 
 /// The choices of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Choices {
+pub(crate) struct Choices {
     seen: u128,
     finished: u128,
     /// An index beyond the bits was seen.
@@ -23,27 +23,27 @@ struct Current {
 
 impl Choices {
     /// A choice object begins.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.current = Current::default();
     }
 
     /// Its index was read. Gemini leaves out a 0.
-    pub(super) fn index(&mut self, index: Option<u64>) {
+    pub(crate) fn index(&mut self, index: Option<u64>) {
         self.current.index = index;
     }
 
     /// It brings something the model wrote.
-    pub(super) fn content(&mut self) {
+    pub(crate) fn content(&mut self) {
         self.current.has_content = true;
     }
 
     /// It says why it finished.
-    pub(super) fn finish_reason(&mut self) {
+    pub(crate) fn finish_reason(&mut self) {
         self.current.has_reason = true;
     }
 
     /// The choice object is over.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let current = std::mem::take(&mut self.current);
         let bit = u32::try_from(current.index.unwrap_or(0)).ok().and_then(|index| 1_u128.checked_shl(index));
         let Some(bit) = bit else {
@@ -60,12 +60,17 @@ impl Choices {
     }
 
     /// Whether any choice may go on. Before the first was seen, one is to come.
-    pub(super) fn is_any_open(&self) -> bool {
-        self.seen == 0 || self.has_more || self.seen & !self.finished != 0
+    pub(crate) fn is_any_open(&self) -> bool {
+        self.seen == 0 || self.has_open()
+    }
+
+    /// Whether one that was seen may go on.
+    pub(crate) fn has_open(&self) -> bool {
+        self.has_more || self.seen & !self.finished != 0
     }
 
     /// The indexes that still need a finish reason.
-    pub(super) fn open(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn open(&self) -> impl Iterator<Item = u32> {
         let is_unseen = self.seen == 0 && !self.has_more;
         let open = if is_unseen { 1 } else { self.seen & !self.finished };
         (0..u128::BITS).filter(move |index| open & (1 << index) != 0)

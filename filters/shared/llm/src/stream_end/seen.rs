@@ -204,7 +204,7 @@ impl Visitor for Seen {
 }
 
 /// Servers that speak like OpenAI may say `""` where it says `null`; Protobuf's default is a name of its own.
-fn is_reason(value: Scalar<'_>) -> bool {
+pub(crate) fn is_reason(value: Scalar<'_>) -> bool {
     !matches!(value, Scalar::Null | Scalar::Text(Some("" | "FINISH_REASON_UNSPECIFIED" | "BLOCK_REASON_UNSPECIFIED")))
 }
 

@@ -6,6 +6,8 @@ use super::{anthropic, gemini, openai, responses};
 use crate::api::Api;
 use crate::request::BytesPerToken;
 use crate::scan::{Scalar, Visitor};
+use crate::stream_end::choices::Choices;
+use crate::stream_end::is_reason;
 
 /// Figures and facts of one answer so far.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Tally {
     pub(super) bytes_per_token: BytesPerToken,
     /// Bytes of generated content that passed.
     pub(super) content_bytes: u64,
+    /// Which of several answers are under way: the first that finishes does not finish the others.
+    pub(super) choices: Choices,
     /// The answer's end was announced (finish reason or terminal event), in an event that is over.
     pub(super) is_ended: bool,
     /// The event that ends streams of this API came.
@@ -72,7 +76,7 @@ impl Tally {
     /// A finish reason was given; `is_natural`: the model itself chose to end.
     pub(super) fn finish_reason(&mut self, value: Scalar<'_>, is_natural: impl Fn(&str) -> bool) {
         match value {
-            Scalar::Null => return,
+            _ if !is_reason(value) => return,
             Scalar::Text(Some(reason)) if is_natural(reason) => self.ended_naturally = true,
             _ => self.ended_otherwise = true,
         }
@@ -137,6 +141,7 @@ impl Visitor for Reader<'_> {
         };
         if is_content {
             self.tally.content_bytes = self.tally.content_bytes.saturating_add(bytes);
+            self.tally.choices.content();
         }
     }
 
@@ -144,6 +149,13 @@ impl Visitor for Reader<'_> {
         let path = self.relative(path);
         if path == "error" && value != Scalar::Null {
             self.tally.has_error = true;
+        }
+        match path {
+            "choices[].index" | "candidates[].index" => self.tally.choices.index(value.count()),
+            "choices[].finish_reason" | "candidates[].finishReason" if is_reason(value) => {
+                self.tally.choices.finish_reason();
+            }
+            _ => {}
         }
         match self.api {
             Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::Other => {
@@ -157,6 +169,9 @@ impl Visitor for Reader<'_> {
 
     fn begin(&mut self, path: &str) {
         let path = self.relative(path);
+        if matches!(path, "choices[]" | "candidates[]") {
+            self.tally.choices.begin();
+        }
         self.tally.has_error |= matches!(path, "error" | "response.error");
         // Embeddings know no reason to end: having data is all.
         self.tally.ended_naturally |= self.api == Api::Embeddings && path == "data";
@@ -167,6 +182,7 @@ impl Visitor for Reader<'_> {
             "usage" | "response.usage" | "message.usage" | "usageMetadata" => {
                 self.tally.has_usage |= self.tally.figures.say_anything();
             }
+            "choices[]" | "candidates[]" => self.tally.choices.end(),
             "" => self.tally.event_ended(),
             _ => {}
         }

@@ -68,6 +68,37 @@ fn what_is_nested_too_deeply_is_taken_for_content() {
     assert_eq!(read(Api::ChatCompletions, Framing::Sse, "data: [DONE]\n\n").usage().output, 0);
 }
 
+/// vLLM tells the figures of one choice with each of its chunks, Gemini those of all.
+#[test]
+fn figures_are_not_final_before_every_choice_has_finished() {
+    let chunk = |index: u64, text: &str, reason: &str, output: u64| {
+        let usage = format!(r#""usage":{{"prompt_tokens":9,"completion_tokens":{output}}}"#);
+        let choice = format!(r#"{{"index":{index},"delta":{{"content":"{text}"}},"finish_reason":{reason}}}"#);
+        format!("data: {{\"choices\":[{choice}],{usage}}}\n\n")
+    };
+    let mut meter = read(Api::ChatCompletions, Framing::Sse, &chunk(0, "word", "null", 1));
+    meter.feed(chunk(1, "word", "null", 1).as_bytes());
+    meter.feed(chunk(0, "", "\"stop\"", 1).as_bytes());
+    meter.feed(chunk(1, &"word".repeat(50), "\"\"", 51).as_bytes());
+    assert!(!meter.is_reported() && meter.usage().output == 52, "{:?}", meter.usage());
+    meter.feed(chunk(1, "", "\"stop\"", 51).as_bytes());
+    meter.feed(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":53}}\n\n");
+    assert!(meter.is_reported() && meter.usage().output == 53);
+    let candidates =
+        r#"[{"candidates":[{"finishReason":"STOP"},{"index":1}],"usageMetadata":{"promptTokenCount":9}}"#;
+    assert!(!read(Api::StreamGenerateContent, Framing::Json, candidates).is_reported());
+    assert!(read(Api::StreamGenerateContent, Framing::Json, &format!("{candidates}]")).is_reported());
+}
+
+/// Some servers write `""` where OpenAI writes `null`.
+#[test]
+fn an_empty_reason_ends_nothing() {
+    let chunk =
+        r#"{"choices":[{"index":0,"delta":{"content":"12345678"},"finish_reason":""}],"usage":{"prompt_tokens":9}}"#;
+    let meter = read(Api::ChatCompletions, Framing::Sse, &format!("data: {chunk}\n\n"));
+    assert!(!meter.is_reported() && meter.usage().output == 2);
+}
+
 #[test]
 fn one_choice_cut_short_spoils_the_answer_for_a_cache() {
     let body = |reason: &str| format!(r#"{{"choices":[{{"finish_reason":"stop"}},{{"finish_reason":"{reason}"}}]}}"#);
