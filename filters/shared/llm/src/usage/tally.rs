@@ -13,7 +13,8 @@ use crate::stream_end::is_reason;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) figures: Figures,
-    /// A usage object ended that says anything: some servers fill theirs with zeros.
+    /// A usage object ended that says anything (some servers fill theirs with zeros), and no event brought content without one
+    /// since.
     pub(super) has_usage: bool,
     /// Bytes of content that count as tokens while the provider has not said.
     pub(super) bytes_per_token: BytesPerToken,
@@ -40,6 +41,10 @@ pub(super) struct EventFacts {
     pub(super) ends: bool,
     /// This is the last event of its stream.
     pub(super) terminates: bool,
+    /// The model wrote something here.
+    pub(super) has_content: bool,
+    /// Figures that say anything stand here.
+    pub(super) has_usage: bool,
 }
 
 /// Tokens as the providers count them.
@@ -86,6 +91,11 @@ impl Tally {
     /// The event (or the whole JSON body) is over.
     pub(super) fn event_ended(&mut self) {
         let event = std::mem::take(&mut self.event);
+        if event.has_content {
+            // Another choice goes on, or the model itself does: what was told before is not the end of it.
+            self.is_ended &= self.is_terminated;
+            self.has_usage &= event.has_usage;
+        }
         self.is_ended |= event.ends || event.terminates;
         self.is_terminated |= event.terminates;
     }
@@ -140,6 +150,7 @@ impl Visitor for Reader<'_> {
             Api::Embeddings | Api::Other => false,
         };
         if is_content {
+            self.tally.event.has_content = true;
             self.tally.content_bytes = self.tally.content_bytes.saturating_add(bytes);
             self.tally.choices.content();
         }
@@ -180,7 +191,8 @@ impl Visitor for Reader<'_> {
     fn end(&mut self, path: &str) {
         match self.relative(path) {
             "usage" | "response.usage" | "message.usage" | "usageMetadata" => {
-                self.tally.has_usage |= self.tally.figures.say_anything();
+                self.tally.event.has_usage |= self.tally.figures.say_anything();
+                self.tally.has_usage |= self.tally.event.has_usage;
             }
             "choices[]" | "candidates[]" => self.tally.choices.end(),
             "" => self.tally.event_ended(),

@@ -47,6 +47,23 @@ fn a_usage_that_counts_nothing_is_none() {
 }
 
 #[test]
+fn content_that_comes_after_usage_or_after_an_end_makes_neither_final() {
+    let chunk = |index: u32, reason: &str, usage: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"12345678\"}},\"finish_reason\":{reason}}}]{usage}}}\n\n"
+        )
+    };
+    let told = r#","usage":{"prompt_tokens":30,"completion_tokens":1}"#;
+    let meter = |stream: String| read(Api::ChatCompletions, Framing::Sse, &stream);
+    let early = meter(chunk(0, "null", told) + &chunk(0, "\"stop\"", ""));
+    assert_eq!((early.is_reported(), early.usage().output), (false, 4));
+    let first_of_two = meter(chunk(0, "\"stop\"", told) + &chunk(1, "null", ""));
+    assert_eq!((first_of_two.is_reported(), first_of_two.usage().output), (false, 4));
+    let with_every_chunk = meter(chunk(0, "null", told) + &chunk(0, "\"stop\"", told));
+    assert_eq!((with_every_chunk.is_reported(), with_every_chunk.usage().output), (true, 1), "the provider knows");
+}
+
+#[test]
 fn content_counts_before_its_string_ends() {
     let meter = read(Api::ChatCompletions, Framing::Json, r#"{"choices":[{"message":{"content":"12345678"#);
     assert_eq!(meter.usage().output, 2);
