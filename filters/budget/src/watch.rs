@@ -112,11 +112,10 @@ impl Watch {
     fn uncapped(&self) -> Usage {
         let mut usage = match &self.reader {
             Reader::Free | Reader::Counted => return Usage::default(),
-            Reader::Metered(meter) if meter.is_reported() => return meter.usage(),
             Reader::Metered(meter) => meter.usage(),
             Reader::Opaque { bytes } => Usage { output: self.ratio.tokens_of(*bytes), ..Usage::default() },
         };
-        // Anthropic says the input first; others only in the end.
+        // Anthropic says the input first, others only in the end, and some never. No model that knows the prompt takes none for it.
         if usage.input == 0 {
             usage.input = self.estimated_input;
         }

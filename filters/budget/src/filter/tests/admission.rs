@@ -177,11 +177,12 @@ fn tenants_are_apart_whatever_their_names_hold() {
     let names = ["a", "A", "a ", "a;.;x=.=y", "\u{0}", "テナント", "\"}", "", "a/../b"];
     for (index, name) in names.iter().enumerate() {
         let mut call = gateway.admitted(name, CHAT);
-        call.response(JSON_200, &answer_of(&(index * 10).to_string(), &(30 + index * 10).to_string()));
+        let output = (index + 1) * 10;
+        call.response(JSON_200, &answer_of(&output.to_string(), &(30 + output).to_string()));
         call.log();
     }
     for (index, name) in names.iter().enumerate() {
-        assert_eq!(gateway.used(name), 30 + index as u64 * 10, "{name:?}");
+        assert_eq!(gateway.used(name), 40 + index as u64 * 10, "{name:?}");
         assert_eq!(gateway.own_budget(name)["tenant"], *name);
     }
 }

@@ -112,7 +112,8 @@ impl Tally {
             input,
             output: match api {
                 Api::Embeddings => 0,
-                _ if is_final => output,
+                // No model writes something in no tokens: that figure was left out, or is none that can be read.
+                _ if is_final && output > 0 => output,
                 _ => output.max(estimated),
             },
             cached_input: figures.cached_input.min(input),

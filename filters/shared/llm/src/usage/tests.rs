@@ -47,6 +47,16 @@ fn a_usage_that_counts_nothing_is_none() {
 }
 
 #[test]
+fn a_side_that_counts_nothing_beside_content_is_estimated() {
+    for output in ["0", "-3", "1e300", "7.5", "null"] {
+        let choices = r#""choices":[{"message":{"content":"12345678"},"finish_reason":"stop"}]"#;
+        let usage = format!(r#""usage":{{"prompt_tokens":30,"completion_tokens":{output}}}"#);
+        let meter = read(Api::ChatCompletions, Framing::Json, &format!("{{{choices},{usage}}}"));
+        assert_eq!((meter.is_reported(), meter.usage().input, meter.usage().output), (true, 30, 2), "{output}");
+    }
+}
+
+#[test]
 fn content_that_comes_after_usage_or_after_an_end_makes_neither_final() {
     let chunk = |index: u32, reason: &str, usage: &str| {
         format!(
