@@ -17,6 +17,7 @@ use crate::price::Price;
 use crate::spend::{Model, Spend};
 use crate::subject::Subject;
 use crate::unit::Consumption;
+use crate::watch::MOST_TOKENS;
 
 /// A call that asks to be admitted.
 pub struct Asking {
@@ -43,8 +44,10 @@ impl Asking {
     /// The request is whole: decides, and makes sure that a stream will say what it cost.
     pub fn decide(self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Result<Spend, Reply> {
         let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
-        let facts = RequestFacts::parse_and_count(&self.path, &bytes)
+        let mut facts = RequestFacts::parse_and_count(&self.path, &bytes)
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
+        // Some servers take 0 for no maximum, and who refuses it will not run the call.
+        facts.max_output = facts.max_output.filter(|most| *most > 0);
         let name = facts.model.as_deref().unwrap_or_default().to_lowercase();
         let others: Vec<String> = facts.other_models.iter().map(|model| model.to_lowercase()).collect();
         let subject = self.subject(Some(&name), &others);
@@ -102,9 +105,12 @@ impl Asking {
         let expected = self.budget.learned.output(lesson).min(all_choices(most));
         let bound = if facts.stream { expected } else { claimed.unwrap_or(all_choices(most.min(MOST_GENERATED))) };
         Need {
-            expected: consumption(input, expected),
-            bound: consumption(input, bound),
-            claimed: consumption(input, claimed.unwrap_or(0)),
+            // Nothing is held beyond what can be charged. A call that may generate is never taken to generate nothing, whatever was
+            // learned: it would pass in any debt.
+            expected: consumption(input, expected.clamp(1, MOST_TOKENS)),
+            bound: consumption(input, bound.clamp(1, MOST_TOKENS)),
+            // No answer is shorter than a token.
+            claimed: consumption(input, claimed.unwrap_or(facts.choices)),
             ..prompt
         }
     }

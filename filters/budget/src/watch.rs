@@ -11,7 +11,7 @@ use crate::unit::Consumption;
 
 /// More than any call can use today (the largest context windows are some 10⁷ tokens): a wrong figure from a provider
 /// must not put a tenant in debt for ever.
-const MOST_TOKENS: u64 = 100_000_000;
+pub const MOST_TOKENS: u64 = 100_000_000;
 
 /// One answer of a provider, passing.
 #[derive(Debug)]

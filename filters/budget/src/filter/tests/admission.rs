@@ -74,6 +74,42 @@ fn absurd_maxima_are_refused_or_estimated_but_never_free() {
 }
 
 #[test]
+fn no_call_that_may_generate_is_taken_to_generate_nothing() {
+    let config = CONFIG.replace(r#""unit": "tokens""#, r#""unit": "output_tokens""#);
+    let gateway = Gateway::configured(&config);
+    let zeros = [with_max(r#""max_tokens":0"#), with_max(r#""max_tokens":0,"max_completion_tokens":0"#)];
+    // Some servers take 0 for no maximum.
+    let open: Vec<_> = zeros.iter().map(|body| gateway.admitted("acme", body)).collect();
+    assert_eq!(gateway.reserved("acme"), 2 * 256);
+    drop(open);
+    let nothing = answer_of("0", "30").to_vec();
+    let nothing = String::from_utf8(nothing).unwrap().replace("You are kind.", "");
+    for _ in 0..20 {
+        let mut call = gateway.admitted("globex", CHAT);
+        call.response(JSON_200, nothing.as_bytes());
+        call.log();
+    }
+    let mut call = gateway.admitted("globex", CHAT);
+    assert_eq!(gateway.reserved("globex"), 1, "whatever was learned");
+    call.response(JSON_200, &answer_of("5000", "5030"));
+    call.log();
+    for body in zeros.iter().map(Vec::as_slice).chain([CHAT]) {
+        assert_eq!(refused(&gateway, "globex", body).status, 429, "there is debt");
+    }
+}
+
+#[test]
+fn many_choices_are_claimed_and_no_more_is_held_than_can_be_charged() {
+    let gateway = Gateway::new();
+    let reply = refused(&gateway, "acme", &with_max(r#""n":1000000000000000000"#));
+    assert_eq!(header_of(&reply, "x-should-retry").as_deref(), Some("false"), "at least a token each");
+    for _ in 0..3 {
+        gateway.admitted("whale", &with_max(r#""n":400000000000"#));
+    }
+    assert!(gateway.proxy.meter.total(metric::BUDGET_TOKENS_RESERVED) <= 3 * 100_000_100);
+}
+
+#[test]
 fn a_refusal_says_when_this_call_would_fit() {
     let gateway = Gateway::new();
     let mut first = gateway.admitted("globex", &with_max(r#""max_tokens":1900"#));
