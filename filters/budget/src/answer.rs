@@ -130,6 +130,12 @@ pub fn no_model(dialect: Dialect) -> Reply {
     refuse(dialect, Refusal::InvalidRequest, "The request names no model, and budgets here depend on it. Name one.")
 }
 
+/// 400: no model has a name of this length.
+pub fn model_too_long(dialect: Dialect, most: usize) -> Reply {
+    let message = format!("The name of the model is longer than {most} bytes, the most that is accepted.");
+    refuse(dialect, Refusal::InvalidRequest, &message)
+}
+
 /// 413: the body is longer than the filter holds.
 pub fn too_large(dialect: Dialect, most: usize) -> Reply {
     refuse(

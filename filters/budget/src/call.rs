@@ -19,6 +19,9 @@ use crate::subject::Subject;
 use crate::unit::Consumption;
 use crate::watch::MOST_TOKENS;
 
+/// Longest name of a model in bytes: no provider's come near. It is hashed for every rule that goes by it, and kept with the call.
+const LONGEST_MODEL: usize = 512;
+
 /// A call that asks to be admitted.
 pub struct Asking {
     /// Where it asks.
@@ -53,6 +56,9 @@ impl Asking {
         let subject = self.subject(Some(&name), &others);
         if name.is_empty() && self.budget.policy.rules.iter().any(|rule| rule.asks_for_model(&subject)) {
             return Err(answer::no_model(Dialect::of(&self.path)));
+        }
+        if std::iter::once(&name).chain(&others).any(|name| name.len() > LONGEST_MODEL) {
+            return Err(answer::model_too_long(Dialect::of(&self.path), LONGEST_MODEL));
         }
         let ledger = self.budget.ledger(cx);
         let counting = self.counting(&subject);

@@ -297,6 +297,17 @@ fn a_compressed_body_is_refused_with_the_way_out_even_if_it_reads_as_json() {
 }
 
 #[test]
+fn a_model_with_a_name_of_a_book_is_refused_and_not_kept() {
+    let gateway = Gateway::new();
+    let named = |length: usize| format!(r#"{{"model":"{}","messages":[]}}"#, "m".repeat(length)).into_bytes();
+    gateway.admitted("acme", &named(512));
+    assert_eq!(refused(&gateway, "acme", &named(513)).status, 400);
+    let path = format!("/openai/deployments/{}/chat/completions", "m".repeat(513));
+    let deployment = gateway.call("acme").request(&[(":method", "POST"), (":path", &path)], CHAT);
+    assert_eq!(deployment.unwrap_err().status, 400);
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused_by_its_length_or_when_it_grows_over() {
     let gateway = Gateway::new();
     let declared = [POST_CHAT, &[("content-length", "4097")]].concat();
