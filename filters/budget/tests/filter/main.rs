@@ -1,0 +1,14 @@
+//! Calls through the whole filter, as a client, a provider and a reader of the ledger see them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unimplemented,
+    reason = "a test may fail loudly, helpers included"
+)]
+
+mod bad_input;
+mod fixture;
+mod gateway;
+mod recordings;
