@@ -9,6 +9,10 @@
 )]
 
 mod bad_input;
+mod faults;
 mod fixture;
 mod gateway;
+#[path = "../ledger_model/model.rs"]
+#[allow(dead_code, reason = "the ledger's test asks more of it")]
+mod model;
 mod recordings;
