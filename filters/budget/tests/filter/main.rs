@@ -15,4 +15,5 @@ mod gateway;
 #[path = "../ledger_model/model.rs"]
 #[allow(dead_code, reason = "the ledger's test asks more of it")]
 mod model;
+mod peers;
 mod recordings;
