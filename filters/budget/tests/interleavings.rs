@@ -106,7 +106,7 @@ impl World<'_> {
 
     fn ask(&self, store: &dyn SharedStore, tenant: usize, tokens: u64) {
         let need = consumption(tokens);
-        let need = Need { expected: need, claimed: need, price: None };
+        let need = Need::of(need, None);
         let ledger = Ledger::new(store, SLOTS);
         let admission =
             Admission { rules: &self.policy.rules, ledger: &ledger, now: NOW, lease: LEASE, passes_undecided: false };
@@ -140,7 +140,7 @@ impl World<'_> {
             let mut book = self.book.borrow_mut();
             let owner = charge.terms.owner.digest;
             *book.spent.entry(owner).or_default() += amount;
-            *book.overrun.entry(owner).or_default() += amount.saturating_sub(charge.held().amount);
+            *book.overrun.entry(owner).or_default() += amount.saturating_sub(charge.lease_or_none().amount);
         }
     }
 
@@ -158,7 +158,7 @@ impl World<'_> {
             let spent = book.spent.get(&terms.owner.digest).copied().unwrap_or_default();
             let charges = book.calls.iter().flat_map(|call| &call.charges);
             let own = charges.filter(|charge| charge.terms.owner == terms.owner);
-            let held: u64 = own.map(|charge| charge.held().amount).sum();
+            let held: u64 = own.map(|charge| charge.lease_or_none().amount).sum();
             let balance = ledger.balance(&terms, NOW);
             prop_assert_eq!((balance.used, balance.reserved), (spent, held), "{}", &self.policy.rules[rule].name);
         }
