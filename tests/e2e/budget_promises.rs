@@ -19,6 +19,7 @@ fn setup() -> Setup {
     shadow["mode"] = json!("shadow");
     let rules = json!([
         shadow,
+        rule("listed", "listed", "requests", &month, 100),
         rule("calls", "curious", "requests", &slow, 100),
         rule("tokens", "curious", "tokens", &slow, 1_000),
         rule("monthly", "quota", "requests", &month, 1),
@@ -26,6 +27,7 @@ fn setup() -> Setup {
         rule("pictures", "painter", "requests", &slow, 2),
         rule("packed", "packer", "output_tokens", &month, 100_000),
         rule("safe", "wrecker", "tokens", &month, 1_000_000),
+        rule("safe-dollars", "wrecker", "usd", &month, "1000"),
         rule("thrifty-requests", "thrifty", "requests", &month, 100),
         rule("thrifty-tokens", "thrifty", "tokens", &month, 100_000),
         rule("thrifty-dollars", "thrifty", "usd", &month, "1"),
@@ -55,21 +57,33 @@ async fn refused(gateway: &Gateway, call: Call, status: u16) -> Answer {
     answer
 }
 
+/// All accounts, as an administrator reads them.
+async fn all_budgets(gateway: &Gateway) -> Vec<Value> {
+    let (mut found, mut after) = (Vec::new(), json!(0));
+    while let Some(next) = after.as_u64() {
+        let url = gateway.url(&format!("/gateway/budget?scope=all&after={next}"));
+        let page = Call::get(&url).bearer(&gateway.token("auditor")).send().await.expect(200).json();
+        found.extend(page["budgets"].as_array().unwrap().clone());
+        after = page["next"].clone();
+    }
+    found
+}
+
 on_both_envoys!(a_shadow_rule_refuses_nothing_and_is_counted, setup(), async |gateway| {
-    for at in 0..3 {
+    for refused in 0..3 {
         let answer = chat(gateway, "watched", &json!({})).send().await.expect(200);
         assert_eq!(answer.header("x-ratelimit-limit-requests"), None, "a shadow limits nobody");
         let told = answer.header("x-gateway-budget").unwrap();
         assert!(told.starts_with("\"trial\";unit=requests;limit=1;") && told.ends_with(";shadow"), "{told}");
-        gateway
-            .expect_metric(
-                "gateway_budget_total",
-                &[("decision", "shadow_denied"), ("rule_name", "trial")],
-                at as f64,
-            )
-            .await;
+        let denied = [("decision", "shadow_denied"), ("rule_name", "trial")];
+        gateway.expect_metric("gateway_budget_total", &denied, f64::from(refused)).await;
     }
     gateway.expect_metric("gateway_budget_total", &[("decision", "denied"), ("rule_name", "trial")], 0.0).await;
+    // What it would have refused it does not charge, and it is nothing to the caller.
+    let all = all_budgets(gateway).await;
+    assert_eq!(all.iter().find(|entry| entry["rule"] == "trial").unwrap()["used"], 1, "{all:?}");
+    let own = Call::get(&gateway.url("/gateway/budget")).bearer(&gateway.token("watched")).send().await.expect(200);
+    assert_eq!(own.json()["budgets"], json!([]));
 });
 
 on_both_envoys!(the_debug_header_tells_every_rule_and_a_refusal_names_the_tightest, setup(), async |gateway| {
@@ -89,20 +103,14 @@ on_both_envoys!(the_debug_header_tells_every_rule_and_a_refusal_names_the_tighte
 });
 
 on_both_envoys!(only_administrators_may_list_all_budgets, setup(), async |gateway| {
-    chat(gateway, "watched", &json!({})).send().await.expect(200);
-    let all = |tenant: &str| Call::get(&gateway.url("/gateway/budget?scope=all")).bearer(&gateway.token(tenant));
-    let refusal = all("watched").send().await.expect(403);
+    chat(gateway, "listed", &json!({})).send().await.expect(200);
+    let url = gateway.url("/gateway/budget?scope=all");
+    let refusal = Call::get(&url).bearer(&gateway.token("listed")).send().await.expect(403);
     assert_eq!(refusal.json()["error"]["code"], "endpoint_not_allowed");
-    Call::get(&gateway.url("/gateway/budget?scope=all")).send().await.expect(401);
-    let (mut found, mut after) = (Vec::new(), json!(0));
-    while let Some(next) = after.as_u64() {
-        let url = gateway.url(&format!("/gateway/budget?scope=all&after={next}"));
-        let page = Call::get(&url).bearer(&gateway.token("auditor")).send().await.expect(200).json();
-        found.extend(page["budgets"].as_array().unwrap().clone());
-        after = page["next"].clone();
-    }
-    let is_watched = |entry: &&Value| entry["rule"] == "trial" && entry["per"] == json!({"tenant": "watched"});
-    assert_eq!(found.iter().filter(is_watched).count(), 1, "{found:?}");
+    Call::get(&url).send().await.expect(401);
+    let all = all_budgets(gateway).await;
+    let is_it = |entry: &&Value| entry["rule"] == "listed" && entry["per"] == json!({"tenant": "listed"});
+    assert_eq!(all.iter().filter(is_it).map(|entry| entry["used"].clone()).collect::<Vec<_>>(), [1], "{all:?}");
 });
 
 on_both_envoys!(a_calendar_budget_says_that_waiting_a_little_is_futile, setup(), async |gateway| {
@@ -167,12 +175,13 @@ on_both_envoys!(no_odd_body_is_served_for_nothing, setup(), async |gateway| {
         merge(&mut body, &fields);
         serde_json::to_vec(&body).unwrap()
     };
-    let refused: [(Vec<u8>, u16); 7] = [
+    let refused: [(Vec<u8>, u16); 8] = [
         (more(json!({"max_tokens": -1})), 400),
         (more(json!({"max_tokens": 1.5})), 400),
         (more(json!({"max_tokens": 1_000_000_000_000_000_000_u64})), 429),
         (more(json!({"max_tokens": 1, "max_completion_tokens": 1_000_000_000_u64})), 429),
         (more(json!({"n": 1_000_000_000_u64, "max_tokens": 1_000})), 429),
+        (more(json!({"model": null})), 400),
         (more(json!({"model": 7})), 400),
         (more(json!({"messages": [{"role": "user", "content": "long ".repeat(2 << 20)}]})), 413),
     ];
@@ -186,7 +195,6 @@ on_both_envoys!(no_odd_body_is_served_for_nothing, setup(), async |gateway| {
         more(json!({"max_tokens": null})),
         more(json!({"max_tokens": 0})),
         more(json!({"n": 0})),
-        more(json!({"model": null})),
         more(json!({"stream": "yes"})),
         format!("{{\"model\":\"gpt-4.1\",\"messages\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000)).into_bytes(),
         chat_body("deep")

@@ -17,7 +17,7 @@ fn accounts() -> Vec<(&'static str, Value)> {
         ("spent-rolling", json!({"unit": "requests", "window": slow, "limit": 1})),
         ("spent-calendar", json!({"unit": "requests", "window": month, "limit": 1})),
         ("impatient", json!({"unit": "requests", "window": {"rolling": "4s"}, "limit": 2})),
-        ("futile", json!({"unit": "requests", "window": {"calendar": "hour"}, "limit": 1})),
+        ("futile", json!({"unit": "requests", "window": {"rolling": "100s"}, "limit": 1})),
         ("impolite", json!({"unit": "tokens", "window": month, "limit": 1_000})),
         ("aborting-openai", json!({"unit": "output_tokens", "window": month, "limit": 1_000})),
         ("aborting-anthropic", json!({"unit": "output_tokens", "window": month, "limit": 1_000})),
