@@ -127,7 +127,12 @@ fn an_answer_that_cannot_be_read_is_charged_by_its_size() {
     ] {
         let (input_charged, output) = charged(&answer, head);
         assert_eq!(input_charged, input);
-        assert!(output >= least && output <= 3 * least, "{output} of {least}: {}", answer.get(..60).unwrap());
+        // What came before the unreadable part was read.
+        assert!(
+            output >= least - least / 1_000 && output <= 3 * least,
+            "{output} of {least}: {}",
+            answer.get(..60).unwrap()
+        );
     }
 }
 

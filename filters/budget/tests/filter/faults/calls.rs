@@ -89,6 +89,8 @@ pub(super) struct Open<'r> {
     pub(super) model: String,
     pub(super) recording: &'r Recording,
     pub(super) end: End,
+    /// Rules in shadow mode that would have refused it.
+    pub(super) refused_in_shadow: Vec<usize>,
     has_head: bool,
     /// Bytes of the answer that have passed.
     passed: usize,
@@ -103,7 +105,7 @@ impl<'r> Open<'r> {
         recording: &'r Recording,
         end: End,
     ) -> Self {
-        Self { id, call, who, model, recording, end, has_head: false, passed: 0 }
+        Self { id, call, who, model, recording, end, refused_in_shadow: Vec::new(), has_head: false, passed: 0 }
     }
 
     /// The next thing that the filter sees of the answer. `false`: there is none.
@@ -131,8 +133,8 @@ impl<'r> Open<'r> {
     fn head(&mut self) {
         let left = &mut self.call.handoff.0;
         match self.end {
-            End::Hit => drop(left.insert(handoff::CACHE.into(), b"hit".to_vec())),
-            End::LocalReply => drop(left.insert(handoff::REPLY.into(), b"cache".to_vec())),
+            End::Hit => drop(left.insert(handoff::REPLY.into(), b"cache".to_vec())),
+            End::LocalReply => drop(left.insert(handoff::REPLY.into(), b"provider".to_vec())),
             _ => {}
         }
         match self.end {

@@ -8,6 +8,7 @@ use rand::RngExt;
 use rand::rngs::ChaCha8Rng;
 use tollgate_budget::account::Balance;
 use tollgate_budget::ledger::Terms;
+use tollgate_budget::rule::Mode;
 use tollgate_core::{Identity, Usage, handoff, metric};
 
 use super::calls::{ENDS, End, Open};
@@ -91,7 +92,13 @@ impl<'r> World<'r> {
         let id = self.next_id;
         match asked {
             Ok(_) => {
-                let open = Open::new(id, call, who, model, recording, End::any(random));
+                let mut open = Open::new(id, call, who, model, recording, End::any(random));
+                let after = self.held(&terms);
+                let unheld =
+                    terms.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| *before == after);
+                // Tokens are never estimated at nothing, so a rule that counts them holds what it admits.
+                let shadows = unheld.filter(|((rule, _), _)| self.is_shadow(*rule)).map(|((rule, _), _)| *rule);
+                open.refused_in_shadow = shadows.collect();
                 self.attribute(&open, &terms, &before, "admitted");
                 self.calls.push(open);
             }
@@ -123,7 +130,8 @@ impl<'r> World<'r> {
             drop(open);
             return self.compare(&terms, &place);
         }
-        let usage = handoff::usage(&open.call.handoff).unwrap();
+        // Without an answer's head there is no record.
+        let usage = handoff::usage(&open.call.handoff).unwrap_or_default();
         self.check_record(&open, &usage, &place);
         let is_lost = open.end == End::Unsettled;
         worker.proxy.store.refuse_next(if is_lost { u32::MAX } else { random.random_range(0..4) });
@@ -150,7 +158,7 @@ impl<'r> World<'r> {
 
     fn settle(&mut self, open: &Open<'_>, all: &[(usize, Terms)], usage: &Usage) {
         let now = self.workers[0].proxy.now;
-        for (rule, terms) in all {
+        for (rule, terms) in all.iter().filter(|(rule, _)| !open.refused_in_shadow.contains(rule)) {
             let unit = self.workers[0].budget.policy.rules[*rule].unit.as_str();
             let amount = amount(unit, usage, &open.model, open.end.is_answered());
             let entry = entry(&mut self.entries, *rule, terms);
@@ -160,6 +168,10 @@ impl<'r> World<'r> {
             entry.account = account;
             entry.settled += amount;
         }
+    }
+
+    fn is_shadow(&self, rule: usize) -> bool {
+        self.workers[0].budget.policy.rules[rule].mode == Mode::Shadow
     }
 
     fn held(&self, terms: &[(usize, Terms)]) -> Vec<u64> {
@@ -223,7 +235,8 @@ impl<'r> World<'r> {
         for (decision, rule) in
             [("ended", "cap"), ("shadow_denied", "watched"), ("denied", "calls"), ("denied", "money")]
         {
-            let times = self.workers[0].proxy.meter.value(metric::BUDGET, &[("decision", decision), ("rule", rule)]);
+            let times =
+                self.workers[0].proxy.meter.value(metric::BUDGET, &[("decision", decision), ("rule_name", rule)]);
             assert!(times >= 1, "{decision} by {rule}: {times}");
         }
     }
