@@ -116,8 +116,10 @@ impl<'a> Members<'a> {
 
     /// Keeps a known member, or notes what is wrong with it.
     fn add(&mut self, written: &str, raw: &'a RawValue) {
-        let Some((spelling, name)) = NAMES.iter().find(|(spelling, _)| is_same_but_for_case(spelling, written))
-        else {
+        // A body may be all members, millions of them: most names differ in their first letter from all that are read.
+        let Some(first) = written.chars().next().and_then(|first| u8::try_from(folded(first)).ok()) else { return };
+        let mut alike = NAMES.iter().filter(|(spelling, _)| spelling.as_bytes().first() == Some(&first));
+        let Some((spelling, name)) = alike.find(|(spelling, _)| is_same_but_for_case(spelling, written)) else {
             return;
         };
         if *spelling != written {
@@ -134,12 +136,15 @@ impl<'a> Members<'a> {
 /// Whether `written` is `name` to a reader that folds case as Unicode does, as Go's does: two letters outside of ASCII
 /// fold into it, the long s and the Kelvin sign.
 fn is_same_but_for_case(name: &str, written: &str) -> bool {
-    let folded = written.chars().map(|letter| match letter {
+    written.chars().map(folded).eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
+}
+
+fn folded(letter: char) -> char {
+    match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
         _ => letter.to_ascii_lowercase(),
-    });
-    folded.eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
+    }
 }
 
 fn wrong_type(name: &str, expected: &str) -> BadRequest {
