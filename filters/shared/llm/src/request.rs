@@ -44,6 +44,8 @@ pub struct RequestFacts {
     pub stream: bool,
     /// Whether the client itself asked for usage in the stream (`stream_options.include_usage`).
     pub usage_asked: bool,
+    /// Whether the answer is to be fetched later (`background` of OpenAI's responses), so that it tells no usage now.
+    pub background: bool,
     /// Most tokens that one choice may take; the largest, if it is said under several names. `None` also if it is said only
     /// under names that the endpoint does not go by, or is 0, which some servers take as no limit: neither binds anybody.
     pub max_output: Option<u64>,
@@ -98,6 +100,7 @@ impl RequestFacts {
             other_models: named.others,
             stream: is_streamed(api, &members)?,
             usage_asked,
+            background: api == Api::Responses && members.flag("background")?,
             max_output: max_output(api, &members, generation.as_ref())?,
             choices: choices(api, &members, generation.as_ref())?,
             prompt: PromptSize::of(&members, generation.as_ref(), tokenizer)?,

@@ -9,6 +9,7 @@ use super::BadRequest;
 
 /// Every spelling of every member that is read, and the one name it goes by here.
 const NAMES: &[(&str, &str)] = &[
+    ("background", "background"),
     ("best_of", "best_of"),
     ("candidateCount", "candidateCount"),
     ("candidate_count", "candidateCount"),

@@ -25,6 +25,7 @@ fn a_chat_request_is_read() {
         other_models: vec![],
         stream: true,
         usage_asked: true,
+        background: false,
         max_output: Some(100),
         choices: 2,
         prompt: PromptSize { text_bytes: 12, messages: 1, ..PromptSize::default() },
