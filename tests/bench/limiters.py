@@ -25,7 +25,7 @@ RULES = [
     {"name": "requests", "unit": "requests", "window": MINUTE, "per": ["tenant"], "limit": 10**14},
     {"name": "dollars", "unit": "usd", "window": MONTH, "per": ["tenant"], "limit": "1000000000"},
     {"name": "key", "unit": "tokens", "window": {"rolling": "1h"}, "per": ["credential"], "limit": 10**14},
-    {"name": "model", "unit": "output_tokens", "window": {"calendar": "day"}, "per": ["tenant", "model"], "limit": 10**14},
+    {"name": "model", "unit": "output_tokens", "window": {"calendar": "day"}, "per": ["tenant", "model"], "match": {"models": ["gpt-*"]}, "limit": 10**14},
     {"name": "everybody", "unit": "requests", "window": {"rolling": "1s"}, "limit": 10**14},
 ]
 

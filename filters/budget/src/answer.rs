@@ -125,6 +125,18 @@ pub fn compressed(dialect: Dialect) -> Reply {
     refuse(dialect, Refusal::InvalidRequest, message)
 }
 
+/// 400: the answer is masked, so it would not tell what it cost.
+pub fn masked(dialect: Dialect) -> Reply {
+    let message = "The answer must be whole: leave `fields`, `$fields` and any `alt` but `json` and `sse` out.";
+    refuse(dialect, Refusal::InvalidRequest, message)
+}
+
+/// 400: the answer is fetched later, so nobody would be charged for it.
+pub fn in_background(dialect: Dialect) -> Reply {
+    let message = "Answers in the background cannot be charged to a budget. Leave `background` out.";
+    refuse(dialect, Refusal::InvalidRequest, message)
+}
+
 /// 400: budgets go by the model, and none is named.
 pub fn no_model(dialect: Dialect) -> Reply {
     refuse(dialect, Refusal::InvalidRequest, "The request names no model, and budgets here depend on it. Name one.")

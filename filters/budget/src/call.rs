@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, Terms};
 use crate::price::Price;
 use crate::spend::{Model, Spend};
 use crate::subject::Subject;
-use crate::unit::Consumption;
+use crate::unit::{Consumption, Unit};
 use crate::watch::MOST_TOKENS;
 
 /// Longest name of a model in bytes: no provider's come near. It is hashed for every rule that goes by it, and kept with the call.
@@ -51,8 +51,8 @@ impl Asking {
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
         // Some servers take 0 for no maximum, and who refuses it will not run the call.
         facts.max_output = facts.max_output.filter(|most| *most > 0);
-        let name = facts.model.as_deref().unwrap_or_default().to_lowercase();
-        let others: Vec<String> = facts.other_models.iter().map(|model| model.to_lowercase()).collect();
+        let name = normalized(facts.model.as_deref().unwrap_or_default());
+        let others: Vec<String> = facts.other_models.iter().map(|model| normalized(model)).collect();
         let subject = self.subject(Some(&name), &others);
         if name.is_empty() && self.budget.policy.rules.iter().any(|rule| rule.asks_for_model(&subject)) {
             return Err(answer::no_model(Dialect::of(&self.path)));
@@ -62,6 +62,9 @@ impl Asking {
         }
         let ledger = self.budget.ledger(cx);
         let counting = self.counting(&subject);
+        if facts.background && counting.iter().any(|(index, _)| self.counts_usage(*index)) {
+            return Err(answer::in_background(Dialect::of(&self.path)));
+        }
         let input = self.budget.learned.input(&facts, &name);
         let lesson = self.budget.learned.lesson(&self.identity.tenant, &name, &facts, input);
         let price = self.dearest(&name, &others, input);
@@ -79,6 +82,11 @@ impl Asking {
         let most = allowance.filter(|allowance| allowance.is_told).map(|allowance| allowance.per_choice);
         let asks_usage = body.is_some_and(|body| rewrite(&path, facts.api, &bytes, most, body));
         Ok(spend.hiding_usage(asks_usage))
+    }
+
+    /// Whether a rule counts more than how many calls there are.
+    fn counts_usage(&self, rule: usize) -> bool {
+        self.budget.policy.rules.get(rule).is_some_and(|rule| rule.unit != Unit::Requests)
     }
 
     fn subject<'a>(&'a self, model: Option<&'a str>, other_models: &'a [String]) -> Subject<'a> {
@@ -176,6 +184,13 @@ impl Asking {
         }
         meters.conflicts.add(cx.meter, conflicts);
     }
+}
+
+/// A model's name as rules and prices compare it. Providers take either case, Gemini's with or without `models/` before it, and blanks
+/// around it are nobody's name.
+fn normalized(model: &str) -> String {
+    let name = model.trim().to_lowercase();
+    name.strip_prefix("models/").map(str::to_owned).unwrap_or(name)
 }
 
 fn consumption(input: u64, output: u64) -> Consumption {

@@ -27,6 +27,7 @@ use crate::call::Asking;
 use crate::config::Policy;
 use crate::learned::Learned;
 use crate::ledger::Ledger;
+use crate::mask;
 use crate::meters::Meters;
 use crate::report::{self, Query};
 use crate::spend::Spend;
@@ -114,7 +115,8 @@ impl Stream for BudgetStream {
         }
         // A provider that does not look at the method would run the model for any call that brings a body.
         let may_do_work = method == b"POST" || !last;
-        let is_inference = Api::of(path).is_inference();
+        let api = Api::of(path);
+        let is_inference = api.is_inference();
         if !may_do_work || !(is_inference || self.budget.counts_other) {
             self.budget.meters.bypassed.increment(cx.meter);
             return Flow::Continue;
@@ -128,6 +130,10 @@ impl Stream for BudgetStream {
         if header::is_encoded(&all) {
             return Flow::Reply(answer::compressed(Dialect::of(path)));
         }
+        if mask::is_masked(api, path) {
+            return Flow::Reply(answer::masked(Dialect::of(path)));
+        }
+        headers.remove(mask::HEADER);
         let most = self.budget.policy.max_body_bytes;
         if declared_length(&all).is_some_and(|length| length > most as u64) {
             return Flow::Reply(answer::too_large(Dialect::of(path), most));

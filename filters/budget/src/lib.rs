@@ -20,7 +20,7 @@
 //!
 //! A call on its way:
 //! - [`filter`], [`call`]: the phases; a call that asks to be admitted
-//! - [`cap`]: answers that are kept within what is left
+//! - [`cap`], [`mask`]: answers that are kept within what is left, and that must tell what they cost
 //! - [`spend`], [`watch`]: one admitted call until it is settled; what its answer costs, read as it passes
 //! - [`answer`], [`report`], [`meters`]: what callers, administrators and operators are told
 //!
@@ -39,6 +39,7 @@ pub mod estimate;
 pub mod filter;
 pub mod learned;
 pub mod ledger;
+pub mod mask;
 pub mod meters;
 pub mod models;
 pub mod money;

@@ -160,7 +160,9 @@ proptest! {
         let rules: Vec<_> = ["", "\"tenant\"", "\"credential\"", "\"model\""]
             .iter()
             .zip(&limits)
-            .map(|(per, limit)| format!(r#""unit":"tokens","limit":{},"per":[{per}]"#, limit + 1))
+            .map(|(per, limit)| {
+                format!(r#""unit":"tokens","limit":{},"per":[{per}],"match":{{"models":["*"]}}"#, limit + 1)
+            })
             .collect();
         let world = World::new(&rules.iter().map(String::as_str).collect::<Vec<_>>());
         let mut admitted = [0_u64; 3];

@@ -15,6 +15,7 @@ pub(super) fn check_rules(rules: &[Rule], prices: &Prices) -> Result<(), ConfigE
         let path = format!("rules[{index}]");
         check_names(&path, rule)?;
         check_accounts(&path, rule)?;
+        check_models(&path, rule)?;
         check_prices(&path, rule, prices)?;
         if rule.is_hard && !rule.unit.grows_with_output() {
             let problem = format!("cuts answers short, but {} do not grow with one", rule.unit.noun());
@@ -72,6 +73,16 @@ fn check_accounts(path: &str, rule: &Rule) -> Result<(), ConfigError> {
     };
     let problem = format!("needs {needed} in `per`: callers who share an account share its limit");
     Err(ConfigError::at(format!("{path}.limits.{field}"), problem))
+}
+
+/// Callers may invent names, and each would take a place in the ledger where a provider takes any.
+fn check_models(path: &str, rule: &Rule) -> Result<(), ConfigError> {
+    if !rule.per.contains(&Dimension::Model) || rule.scope.models.is_some() {
+        return Ok(());
+    }
+    let problem = "goes by `model`, so name the models in `match.models`: callers could invent any number of others. `*` is good where \
+                   providers refuse names they do not know";
+    Err(ConfigError::at(format!("{path}.per"), problem))
 }
 
 /// A model without a price would be free under a rule that counts money.

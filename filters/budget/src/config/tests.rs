@@ -64,6 +64,7 @@ fn a_bad_value_is_refused_by_its_path() {
             r#""per":["tenant"],"limits":{"credentials":{"a":{"k":1}}}"#,
             "rules[0].limits.credentials: needs `credential`",
         ),
+        (r#""per":["model"]"#, "rules[0].per: goes by `model`, so name the models in `match.models`"),
         (r#""per":["model"],"limits":{"tiers":{"gold":1}}"#, "rules[0].limits.tiers: needs `tier`, `tenant`"),
         (r#""per":["tenant"],"limits":{"tenants":{"":9999}}"#, "rules[0].limits.tenants.: a name is empty"),
         (r#""per":["tenant","tenant"]"#, "rules[0].per: names a dimension twice"),
@@ -174,7 +175,9 @@ fn money_is_read_and_written_in_whole_nano_dollars() {
 #[test]
 fn rules_with_the_fewest_callers_an_account_are_asked_first() {
     let rule = |name: &str, per: &str| {
-        format!(r#"{{"name":"{name}","unit":"requests","window":{{"rolling":"1s"}},"limit":1,"per":[{per}]}}"#)
+        format!(
+            r#"{{"name":"{name}","unit":"requests","window":{{"rolling":"1s"}},"limit":1,"per":[{per}],"match":{{"models":["*"]}}}}"#
+        )
     };
     let rules = [
         rule("all", ""),

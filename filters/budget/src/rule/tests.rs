@@ -45,7 +45,7 @@ fn a_rule_counts_the_calls_that_every_list_names() {
 fn accounts_are_apart_by_what_the_rule_says_and_by_nothing_else() {
     // apisix#12896: a limit per consumer acted on all of them together; limitador#513.
     let owner = |per: &str, who: &Identity, model: &str| {
-        let rule = rule(&format!(r#""unit":"tokens","per":[{per}]"#));
+        let rule = rule(&format!(r#""unit":"tokens","per":[{per}],"match":{{"models":["*"]}}"#));
         rule.terms(&subject(who, model, "chat")).unwrap().owner.digest
     };
     let (one, other) = (identity("a", "k", Some("gold")), identity("b", "k", Some("gold")));
@@ -87,7 +87,7 @@ fn a_call_that_runs_no_known_model_is_counted_as_a_request_and_nothing_else() {
     assert!(rule(r#""unit":"requests","per":["tenant"]"#).terms(&without_model).is_some());
     for members in [
         r#""unit":"tokens""#,
-        r#""unit":"requests","per":["model"]"#,
+        r#""unit":"requests","per":["model"],"match":{"models":["*"]}"#,
         r#""unit":"requests","match":{"models":["m"]}"#,
     ] {
         assert!(rule(members).terms(&without_model).is_none(), "{members}");

@@ -126,7 +126,9 @@ fn a_stream_runs_on_where_its_budget_ends_and_the_next_call_is_refused() {
 #[test]
 fn each_model_of_a_tenant_may_have_a_quota_of_its_own() {
     // apisix#13226: quotas by consumer and model were asked for.
-    let gateway = gateway(r#""unit":"tokens","window":{"rolling":"1m"},"limit":1000,"per":["tenant","model"]"#);
+    let gateway = gateway(
+        r#""unit":"tokens","window":{"rolling":"1m"},"limit":1000,"per":["tenant","model"],"match":{"models":["*"]}"#,
+    );
     for (who, model, is_first) in
         [("a", "m", true), ("a", "M", false), ("a", "n", true), ("b", "m", true), ("b", "n", true)]
     {

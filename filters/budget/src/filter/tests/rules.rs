@@ -113,7 +113,7 @@ fn the_refusal_names_the_tightest_rule_and_only_that_one_is_counted() {
 #[test]
 fn a_model_must_be_named_where_budgets_go_by_it() {
     let nameless = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
-    let by_model = r#""name":"r","unit":"requests","window":{"rolling":"1m"},"limit":9,"per":["model"]"#;
+    let by_model = r#""name":"r","unit":"requests","window":{"rolling":"1m"},"limit":9,"per":["model"],"match":{"models":["*"]}"#;
     for rule in [DAY_OF_MONEY, by_model] {
         let gateway = gateway(&[rule]);
         for body in [&nameless[..], br#"{"model":"","messages":[]}"#, br#"{"model":null,"messages":[]}"#] {
@@ -172,8 +172,7 @@ fn the_explanation_is_told_only_where_the_operator_wants_it() {
 
 #[test]
 fn a_caller_reads_each_budget_of_its_own() {
-    let by_model =
-        r#""name":"by-model","unit":"requests","window":{"rolling":"1h"},"limit":9,"per":["tenant","model"]"#;
+    let by_model = r#""name":"by-model","unit":"requests","window":{"rolling":"1h"},"limit":9,"per":["tenant","model"],"match":{"models":["*"]}"#;
     let gateway = gateway(&[TWO_REQUESTS, by_model, DAY_OF_MONEY]);
     answered(&gateway, "acme", &chat("m", 10), ANSWER);
     let own = gateway.own_budget("acme");
@@ -363,4 +362,36 @@ fn another_number_of_slots_begins_with_all_accounts_whole() {
     let config = format!(r#"{{"rules":[{{{TWO_REQUESTS}}}],"slots":128}}"#);
     let other = Gateway { budget: proxy.configure(&config).unwrap(), proxy };
     assert!((0..20).all(|tenant| other.used(&tenant.to_string()) == 0));
+}
+
+#[test]
+fn an_answer_in_the_background_is_refused_where_anything_but_calls_is_counted() {
+    let body = br#"{"model":"m","background":true,"input":"hi"}"#;
+    let head = [(":method", "POST"), (":path", "/v1/responses")];
+    assert_eq!(gateway(&[DAY_OF_MONEY]).call("acme").request(&head, body).unwrap_err().status, 400);
+    gateway(&[TWO_REQUESTS]).call("acme").request(&head, body).unwrap();
+}
+
+#[test]
+fn an_answer_of_googles_cannot_be_masked() {
+    let body = br#"{"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    let ask = |path: &str| {
+        let mut call = Gateway::new().call("acme");
+        let head = [(":method", "POST"), (":path", path), ("x-goog-fieldmask", "candidates")];
+        let outcome = call.request(&head, body);
+        (outcome.map_err(|reply| reply.status), call.request_headers.get("x-goog-fieldmask"))
+    };
+    let (sent, mask) = ask("/v1beta/models/g:generateContent?key=k");
+    assert_eq!((sent.unwrap(), mask), (body.to_vec(), None));
+    assert_eq!(ask("/v1beta/models/g:generateContent?$fields=candidates").0, Err(400));
+}
+
+#[test]
+fn a_models_name_with_what_providers_leave_off_is_the_same_model() {
+    let rule = r#""name":"r","unit":"requests","window":{"rolling":"1m"},"limit":1,"match":{"models":["gemini-2*"]}"#;
+    for name in ["models/gemini-2.5-pro", " gemini-2.5-pro", "Models/Gemini-2.5-Pro "] {
+        let gateway = gateway(&[rule]);
+        answered(&gateway, "acme", &chat("gemini-2.5-pro", 10), ANSWER);
+        assert_eq!(gateway.call("acme").request(POST_CHAT, &chat(name, 10)).unwrap_err().status, 429, "{name}");
+    }
 }

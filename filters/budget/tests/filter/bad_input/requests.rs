@@ -132,7 +132,7 @@ fn names_of_any_shape_are_accounts_of_their_own() {
     let names =
         ["\u{0}", "\u{0}\u{0}", "a\nb", "a\r\nx-gateway: 1", "\u{202e}", "\u{feff}", "../..", "", "%00", "\u{1f600}"];
     let gateway = Gateway::new(
-        r#"{"rules":[{"name":"r","unit":"tokens","window":{"calendar":"month"},"limit":100000,"per":["tenant","model"]}],
+        r#"{"rules":[{"name":"r","unit":"tokens","window":{"calendar":"month"},"limit":100000,"per":["tenant","model"],"match":{"models":["*"]}}],
             "slots":1024,"explain":true}"#,
     );
     for (at, name) in names.iter().enumerate() {

@@ -21,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(120);
 const CONFIG: &str = r#"{"rules":[
     {"name":"calls","unit":"requests","window":{"rolling":"10m"},"limit":4,"per":["credential"]},
     {"name":"kept","unit":"tokens","window":{"calendar":"day"},"limit":100000000,"limits":{"tenants":{"t1":90000}},"per":["tenant"]},
-    {"name":"input","unit":"input_tokens","window":{"calendar":"hour"},"limit":90000,"per":["tenant","model"]},
+    {"name":"input","unit":"input_tokens","window":{"calendar":"hour"},"limit":90000,"per":["tenant","model"],"match":{"models":["*"]}},
     {"name":"money","unit":"usd","window":{"rolling":"31d"},"limit":"0.02","limits":{"tiers":{"gold":"900"}},"per":["tenant"]},
     {"name":"cap","unit":"output_tokens","window":{"rolling":"2m"},"limit":900,"per":["tenant"],"hard_cap":true},
     {"name":"watched","unit":"tokens","window":{"rolling":"10s"},"limit":400,"per":["tier"],"mode":"shadow"},
