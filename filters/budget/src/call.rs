@@ -36,7 +36,7 @@ pub struct Asking {
 
 impl Asking {
     /// A call of an endpoint that runs no model we know: only how many there are is counted.
-    pub fn decide_unread(self, cx: &mut Cx<'_>) -> Result<Spend, Reply> {
+    pub fn decide_unread(&self, cx: &mut Cx<'_>) -> Result<Spend, Reply> {
         let consumption = Consumption { requests: 1, usage: Usage::default() };
         let need = Need::of(consumption, None);
         let ledger = self.budget.ledger(cx);
@@ -45,12 +45,10 @@ impl Asking {
     }
 
     /// The request is whole: decides, and makes sure that a stream will say what it cost.
-    pub fn decide(self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Result<Spend, Reply> {
+    pub fn decide(&self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Result<Spend, Reply> {
         let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
-        let mut facts = RequestFacts::parse_and_count(&self.path, &bytes)
+        let facts = RequestFacts::parse_and_count(&self.path, &bytes)
             .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
-        // Some servers take 0 for no maximum, and who refuses it will not run the call.
-        facts.max_output = facts.max_output.filter(|most| *most > 0);
         let name = normalized(facts.model.as_deref().unwrap_or_default());
         let others: Vec<String> = facts.other_models.iter().map(|model| normalized(model)).collect();
         let subject = self.subject(Some(&name), &others);
@@ -77,10 +75,9 @@ impl Asking {
         };
         let need = self.need(&facts, &lesson, prompt, allowance);
         let model = Model { api: facts.api, lesson, shows_usage: facts.usage_asked };
-        let path = self.path.clone();
         let spend = self.admit(cx, &ledger, counting, need, Some(model))?;
         let most = allowance.filter(|allowance| allowance.is_told).map(|allowance| allowance.per_choice);
-        let asks_usage = body.is_some_and(|body| rewrite(&path, facts.api, &bytes, most, body));
+        let asks_usage = body.is_some_and(|body| rewrite(&self.path, facts.api, &bytes, most, body));
         Ok(spend.hiding_usage(asks_usage))
     }
 
@@ -130,7 +127,7 @@ impl Asking {
     }
 
     fn admit(
-        self,
+        &self,
         cx: &mut Cx<'_>,
         ledger: &Ledger<'_>,
         counting: Vec<(usize, Terms)>,
@@ -149,7 +146,7 @@ impl Asking {
         self.count(cx, &decision, &need, ledger.conflicts());
         let dialect = Dialect::of(&self.path);
         match decision.outcome {
-            Outcome::Admitted => Ok(Spend::new(self.budget, decision.charges, need, model)),
+            Outcome::Admitted => Ok(Spend::new(Rc::clone(&self.budget), decision.charges, need, model)),
             Outcome::Undecided(_) => Err(answer::undecided(dialect)),
             Outcome::Refused(refused) => {
                 let Some(rule) = policy.rules.get(refused.rule) else { return Err(answer::undecided(dialect)) };

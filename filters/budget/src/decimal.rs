@@ -7,14 +7,22 @@ const DIGITS: usize = 9;
 
 /// Reads digits, and at most nine more after a point, as in `25`, `2.50`, `0.0375`. No sign, no exponent.
 pub fn parse(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) || fraction.len() > DIGITS {
-        return None;
-    }
+    let (whole, fraction) = digits(text).filter(|(_, fraction)| fraction.len() <= DIGITS)?;
     let missing = u32::try_from(DIGITS - fraction.len()).ok()?;
-    let fraction = fraction.parse::<u64>().ok()?.checked_mul(10_u64.checked_pow(missing)?)?;
+    let fraction = (if fraction.is_empty() { "0" } else { fraction })
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(10_u64.checked_pow(missing)?)?;
     whole.parse::<u64>().ok()?.checked_mul(ONE)?.checked_add(fraction)
+}
+
+/// The digits before and behind the point; none behind it where there is no point, else one at least on either side.
+pub fn digits(text: &str) -> Option<(&str, &str)> {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        None => Some((text, "")).filter(|_| is_digits(text)),
+        both => both.filter(|(whole, fraction)| is_digits(whole) && is_digits(fraction)),
+    }
 }
 
 #[cfg(test)]

@@ -47,16 +47,6 @@ pub enum Fault {
     Contended,
 }
 
-impl Fault {
-    /// The `decision` label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exhausted => "exhausted",
-            Self::Contended => "contended",
-        }
-    }
-}
-
 /// All accounts of the process.
 pub struct Ledger<'a> {
     store: &'a dyn SharedStore,

@@ -140,15 +140,18 @@ impl Scope {
 
     fn contains_caller(&self, subject: &Subject<'_>) -> bool {
         let identity = subject.identity;
-        let among =
-            |names: &Option<HashSet<String>>, name: &str| names.as_ref().is_none_or(|names| names.contains(name));
-        among(&self.tenants, &identity.tenant)
-            && among(&self.tiers, subject.tier())
-            && among(&self.routes, subject.route)
+        is_among(&self.tenants, &identity.tenant)
+            && is_among(&self.tiers, subject.tier())
+            && is_among(&self.routes, subject.route)
             && self.credentials.as_ref().is_none_or(|tenants| {
                 tenants.get(&identity.tenant).is_some_and(|names| names.contains(&identity.credential_id))
             })
     }
+}
+
+/// Whether a list lets a name in; no list lets in all.
+pub fn is_among(names: &Option<HashSet<String>>, name: &str) -> bool {
+    names.as_ref().is_none_or(|names| names.contains(name))
 }
 
 impl Limits {
@@ -158,12 +161,6 @@ impl Limits {
         let of_tenant = || self.tenants.get(&identity.tenant);
         let of_tier = || self.tiers.get(subject.tier());
         own.or_else(of_tenant).or_else(of_tier).copied().unwrap_or(self.default)
-    }
-
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = u64> {
-        let credentials = self.credentials.values().flat_map(HashMap::values);
-        credentials.chain(self.tenants.values()).chain(self.tiers.values()).copied().chain([self.default])
     }
 }
 

@@ -1,13 +1,11 @@
 //! What of the rules contradicts itself or the prices: better refused than silently without effect.
 
-use std::collections::HashSet;
-
 use tollgate_core::ConfigError;
 use tollgate_llm::ModelPattern;
 
 use crate::owner::Dimension;
 use crate::price::Prices;
-use crate::rule::{Mode, Rule};
+use crate::rule::{Mode, Rule, is_among};
 use crate::unit::Unit;
 
 pub(super) fn check_rules(rules: &[Rule], prices: &Prices) -> Result<(), ConfigError> {
@@ -34,8 +32,7 @@ fn check_names(path: &str, rule: &Rule) -> Result<(), ConfigError> {
     let inert = |field: &str, name: &str| {
         ConfigError::at(format!("{path}.{field}.{name}"), "never applies: `match` leaves it out")
     };
-    let outside =
-        |names: &Option<HashSet<String>>, name: &String| names.as_ref().is_some_and(|names| !names.contains(name));
+    let outside = |names, name: &String| !is_among(names, name);
     if let Some(tenant) = limits.tenants.keys().find(|tenant| outside(&scope.tenants, tenant)) {
         return Err(inert("limits.tenants", tenant));
     }

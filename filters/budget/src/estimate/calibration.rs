@@ -27,6 +27,7 @@ use serde::Deserialize;
 use tollgate_llm::BytesPerToken;
 
 use super::digest::Digester;
+use crate::decimal;
 use crate::models::ModelTable;
 
 /// How many models are remembered; the one that taught nothing for longest leaves first.
@@ -88,14 +89,13 @@ impl FromStr for Ratio {
     type Err = BadRatio;
 
     /// Reads a decimal such as `4` or `3.75`: digits, and if there is a point one to three digits behind it.
-    fn from_str(decimal: &str) -> Result<Self, BadRatio> {
-        let (whole, fraction) = decimal.split_once('.').map_or((decimal, None), |(whole, rest)| (whole, Some(rest)));
-        let scale = match fraction {
-            None => 1,
-            Some(digits) if (1..=3).contains(&digits.len()) => 10_u64.pow(digits.len() as u32),
-            Some(_) => return Err(BadRatio),
-        };
-        let bytes = number(whole)? * scale + fraction.map_or(Ok(0), number)?;
+    fn from_str(text: &str) -> Result<Self, BadRatio> {
+        let (whole, fraction) = decimal::digits(text).ok_or(BadRatio)?;
+        if whole.len() > 3 || fraction.len() > 3 {
+            return Err(BadRatio);
+        }
+        let scale = 10_u64.pow(fraction.len() as u32);
+        let bytes: u64 = [whole, fraction].concat().parse().map_err(|_| BadRatio)?;
         if bytes < scale || bytes > MOST_BYTES_PER_TOKEN * scale {
             return Err(BadRatio);
         }
@@ -106,17 +106,9 @@ impl FromStr for Ratio {
 impl TryFrom<String> for Ratio {
     type Error = BadRatio;
 
-    fn try_from(decimal: String) -> Result<Self, BadRatio> {
-        decimal.parse()
+    fn try_from(text: String) -> Result<Self, BadRatio> {
+        text.parse()
     }
-}
-
-/// At most three digits and nothing else.
-fn number(digits: &str) -> Result<u64, BadRatio> {
-    if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(BadRatio);
-    }
-    digits.parse().map_err(|_| BadRatio)
 }
 
 /// Ratios by model.
