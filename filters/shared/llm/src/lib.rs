@@ -7,6 +7,7 @@
 //! people wrote.
 
 mod api;
+mod done;
 mod model_pattern;
 mod refusal;
 mod request;

@@ -18,6 +18,7 @@ mod tests;
 use tollgate_core::{HeaderList, Usage, header};
 
 use crate::api::Api;
+use crate::done::DoneMatcher;
 use crate::request::BytesPerToken;
 use crate::scan::Scanner;
 use crate::sse::{Item, SseParser};
@@ -51,9 +52,6 @@ impl Framing {
     }
 }
 
-/// OpenAI ends its streams with this instead of JSON.
-const DONE: &[u8] = b"[DONE]";
-
 /// Reads the usage of one answer.
 #[derive(Debug)]
 pub struct UsageMeter {
@@ -65,8 +63,7 @@ pub struct UsageMeter {
     /// Bytes of events that could not be read, and of the one under way (or of the JSON body): content, for all we know.
     unread: u64,
     unread_now: u64,
-    /// Bytes of the current event that matched [`DONE`]; `None` once they differ.
-    done_matched: Option<usize>,
+    done: DoneMatcher,
     finished: bool,
 }
 
@@ -81,7 +78,7 @@ impl UsageMeter {
             tally: Tally::default(),
             unread: 0,
             unread_now: 0,
-            done_matched: Some(0),
+            done: DoneMatcher::default(),
             finished: false,
         }
     }
@@ -120,7 +117,7 @@ impl UsageMeter {
     /// content seen amounts to, and the input is 0 unless the provider already said it.
     pub fn usage(&self) -> Usage {
         // What may be `[DONE]` is none of it.
-        let is_read = self.framing == Framing::Sse && self.done_matched.is_some();
+        let is_read = self.framing == Framing::Sse && self.done.may_be_done();
         let unread = self.unread.saturating_add(if is_read { 0 } else { self.unread_now });
         self.tally.usage(self.api, self.is_reported(), unread)
     }
@@ -155,7 +152,7 @@ impl UsageMeter {
         while let Some(item) = self.sse.next(&mut rest) {
             match item {
                 Item::Data(data) => {
-                    self.match_done(data);
+                    self.done.feed(data);
                     self.scan(data);
                 }
                 Item::Event => self.event_ended(),
@@ -169,15 +166,8 @@ impl UsageMeter {
         self.unread_now = self.unread_now.saturating_add(unread.len() as u64);
     }
 
-    fn match_done(&mut self, data: &[u8]) {
-        self.done_matched = self.done_matched.and_then(|matched| {
-            let left = DONE.get(matched..)?;
-            left.starts_with(data.trim_ascii_end()).then(|| matched + data.trim_ascii_end().len())
-        });
-    }
-
     fn event_ended(&mut self) {
-        let is_done = self.done_matched == Some(DONE.len());
+        let is_done = self.done.is_done();
         if is_done {
             self.tally.is_terminated = true;
             self.tally.is_ended = true;
@@ -189,6 +179,6 @@ impl UsageMeter {
         // A whole event has had its say already; what one that was cut announced does not count.
         self.tally.event = EventFacts::default();
         self.scanner.reset();
-        self.done_matched = Some(0);
+        self.done.reset();
     }
 }

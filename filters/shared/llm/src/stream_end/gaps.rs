@@ -2,19 +2,16 @@
 //! not begun, so that another may be put there. Nothing is held; only where the stream stands is known.
 
 use super::seen::Seen;
+use crate::done::DoneMatcher;
 use crate::scan::{Scalar, Scanner, Visitor};
 use crate::sse::{Item, SseParser};
-
-/// OpenAI ends its streams with this instead of JSON.
-const DONE: &[u8] = b"[DONE]";
 
 /// Server-sent events.
 #[derive(Debug)]
 pub(super) struct Events {
     sse: SseParser,
     scanner: Scanner,
-    /// Bytes of the current event that matched [`DONE`]; `None` once they differ.
-    done_matched: Option<usize>,
+    done: DoneMatcher,
     is_at_gap: bool,
     /// The gap began with the CR of what may be a CRLF.
     after_cr: bool,
@@ -27,7 +24,7 @@ impl Events {
         Self {
             sse: SseParser::new(),
             scanner: Scanner::new(),
-            done_matched: Some(0),
+            done: DoneMatcher::default(),
             is_at_gap: true,
             after_cr: false,
             uses_crlf: false,
@@ -43,7 +40,7 @@ impl Events {
             match item {
                 Some(Item::Data(data)) => {
                     self.is_at_gap = false;
-                    self.match_done(data);
+                    self.done.feed(data);
                     self.scanner.feed(data, seen);
                 }
                 Some(Item::Event | Item::Blank) => {
@@ -79,20 +76,13 @@ impl Events {
     }
 
     fn event_ended(&mut self, seen: &mut Seen) {
-        if self.done_matched == Some(DONE.len()) {
+        if self.done.is_done() {
             seen.terminated();
         }
         seen.next_event();
         self.scanner.reset();
-        self.done_matched = Some(0);
+        self.done.reset();
         self.is_at_gap = true;
-    }
-
-    fn match_done(&mut self, data: &[u8]) {
-        self.done_matched = self.done_matched.and_then(|matched| {
-            let data = data.trim_ascii_end();
-            DONE.get(matched..)?.starts_with(data).then(|| matched.saturating_add(data.len()))
-        });
     }
 }
 
