@@ -5,17 +5,17 @@
 
 The SDK exports all callbacks, and Envoy enters the VM for each that is exported: for a filter that has nothing to say in a
 phase, that is most of what the phase costs. A filter names the phases that it leaves out in its `export!`, which stands in the
-module as the custom section `tollgate.without`; `proxy_on_done` goes everywhere, as the host crate never has a say in it.
+module as the custom section `tollgate.without`.
 """
 import pathlib
 import sys
 
 SECTION = "tollgate.without"
 CUSTOM, EXPORT = 0, 7
-ALWAYS = {"proxy_on_done"}
 PHASES = {
     "response": {"proxy_on_response_headers", "proxy_on_response_body", "proxy_on_response_trailers"},
     "log": {"proxy_on_log"},
+    "done": {"proxy_on_done"},
 }
 HEADER = b"\0asm\1\0\0\0"
 
@@ -71,8 +71,8 @@ def unused(module: bytes) -> set[str]:
     for kind, contents in sections(module):
         if kind == CUSTOM and read_name(contents, 0)[0] == SECTION:
             words = contents[read_name(contents, 0)[1] :].decode().split()
-            return ALWAYS.union(*(PHASES[word] for word in words))
-    return ALWAYS
+            return set().union(*(PHASES[word] for word in words))
+    return set()
 
 
 def unexport(module: bytes) -> bytes:

@@ -52,4 +52,4 @@ pub use denial::Denial;
 pub use filter::AuthFilter;
 
 #[cfg(target_arch = "wasm32")]
-tollgate_host::export!(AuthFilter, without: b"response log");
+tollgate_host::export!(AuthFilter, without: b"response log done");

@@ -29,4 +29,4 @@ pub mod store;
 pub use config::CachePolicy;
 
 #[cfg(target_arch = "wasm32")]
-tollgate_host::export!(CachePolicy, without: b"log");
+tollgate_host::export!(CachePolicy, without: b"log done");

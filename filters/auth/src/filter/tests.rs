@@ -199,6 +199,7 @@ fn odd_bytes_are_a_refusal_and_no_crash() {
             store: &gate.proxy.store,
             meter: &mut meter,
             signatures: &gate.proxy.signatures,
+            route: &mut call.route,
             log: &mut gate.proxy.log.clone(),
         };
         let flow = call.stream.on_request_headers(&mut cx, &mut headers, true);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::callout::{Answer, CalloutId, Callouts};
 use crate::config::ConfigError;
-use crate::ports::{Attributes, Body, Environment, Handoff, Headers, Log, Meter, SharedStore, Signatures};
+use crate::ports::{
+    Attributes, Body, Environment, Handoff, Headers, Log, Meter, RouteChoice, SharedStore, Signatures,
+};
 use crate::timestamp::Timestamp;
 
 /// One filter of the suite. The value is its validated policy, shared by all streams of a worker.
@@ -63,6 +65,8 @@ pub struct Background<'a> {
 pub struct Setup<'a> {
     /// The plugin configuration: one JSON object.
     pub config: &'a [u8],
+    /// Which part of the filter this plugin is (`root_id`), where a filter has several; often empty.
+    pub root: &'a str,
     /// The time of this callback.
     pub now: Timestamp,
     /// Environment variables of the VM.
@@ -89,6 +93,8 @@ pub struct Cx<'a> {
     pub meter: &'a mut dyn Meter,
     /// The proxy's own cryptography.
     pub signatures: &'a dyn Signatures,
+    /// The route that the proxy chose.
+    pub route: &'a mut dyn RouteChoice,
     /// The proxy's log.
     pub log: &'a mut dyn Log,
 }
@@ -138,7 +144,8 @@ pub trait Stream {
         Flow::Continue
     }
 
-    /// The call is over, however it ended. The one phase that always comes, also when the client hung up.
+    /// The call is over, however it ended. The one phase that always comes, also when the client hung up. For a filter that
+    /// stands upstream it is one attempt that is over, and headers are gone.
     fn on_log(&mut self, cx: &mut Cx<'_>) {
         let _ = cx;
     }

@@ -8,6 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::ports::Handoff;
 use crate::usage::Usage;
 
+/// Where the call goes: JSON of [`Routing`]. Left by route once it knows the model.
+pub const ROUTE: &str = "tollgate_route";
+/// The pool that serves the call: one word, by which Envoy's routes find the cluster. Left by route.
+pub const POOL: &str = "tollgate_pool";
+/// Which endpoints of the pool may be tried, as bits in the pool's order; absent: all. Left by route.
+pub const LANE: &str = "tollgate_lane";
+/// What is hashed to send calls of one prompt prefix to one endpoint; absent: nothing. Left by route.
+pub const STICKY: &str = "tollgate_sticky";
+/// Who is asked now: JSON of [`Attempt`]. Left by adapt, anew with each attempt.
+pub const ATTEMPT: &str = "tollgate_attempt";
+/// How each attempt ended, for access logs: `openai=503 azure-eu=200`. Left by adapt.
+pub const ATTEMPTS: &str = "tollgate_attempts";
 /// Who calls: JSON of [`Identity`]. Left by auth at request headers.
 pub const IDENTITY: &str = "tollgate_identity";
 /// What the operator wrote down beside the caller's API key: a JSON object of strings. Left by auth, for access logs.
@@ -31,6 +43,34 @@ pub struct Identity {
     /// The tenant's service tier, if its credential names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+}
+
+/// Where a call goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    /// The model that the caller named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// The model that was decided on, by the gateway's name for it: after overrides, aliases and splits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The pool that serves it.
+    pub pool: String,
+}
+
+/// Who is asked, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The provider, by its name in the configuration.
+    pub provider: String,
+    /// The model that it runs, by the gateway's name for it, however the provider calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whether that is another model than the one that was decided on.
+    #[serde(default)]
+    pub stands_in: bool,
 }
 
 /// What the cache did with a call.
@@ -71,6 +111,27 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
 /// Leaves the identity.
 pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
     handoff.set(IDENTITY, &json(identity));
+}
+
+/// Reads where route sent the call. `None`: no route filter runs before, or it has not decided yet.
+pub fn routing(handoff: &dyn Handoff) -> Option<Routing> {
+    serde_json::from_slice(&handoff.get(ROUTE)?).ok()
+}
+
+/// Leaves where the call goes, and the pool as the one word that Envoy matches.
+pub fn set_routing(handoff: &mut dyn Handoff, routing: &Routing) {
+    handoff.set(ROUTE, &json(routing));
+    handoff.set(POOL, routing.pool.as_bytes());
+}
+
+/// Reads who was asked last: from the answer's head on, who answered. `None`: nobody was asked, or no adapt filter runs.
+pub fn attempt(handoff: &dyn Handoff) -> Option<Attempt> {
+    serde_json::from_slice(&handoff.get(ATTEMPT)?).ok()
+}
+
+/// Leaves who is asked.
+pub fn set_attempt(handoff: &mut dyn Handoff, attempt: &Attempt) {
+    handoff.set(ATTEMPT, &json(attempt));
 }
 
 /// Reads the usage record.

@@ -100,6 +100,17 @@ pub trait Attributes {
     fn cluster_name(&self) -> Option<String>;
     /// `request.duration`: in the log phase only.
     fn duration(&self) -> Option<Duration>;
+    /// Text under `tollgate` in the metadata of the endpoint that was chosen (`xds.upstream_host_metadata`): in an upstream
+    /// filter from the request's head on, elsewhere from the response's head on.
+    fn endpoint_metadata(&self, key: &str) -> Option<String>;
+    /// `upstream.transport_failure_reason`: why a connection failed.
+    fn transport_failure(&self) -> Option<String>;
+}
+
+/// The route that the proxy chose for a call.
+pub trait RouteChoice {
+    /// Has the proxy choose anew, by what is known now. It does no good once the request went on to the provider.
+    fn forget(&mut self);
 }
 
 /// A hash function of a signature.

@@ -36,6 +36,10 @@ pub enum Refusal {
     MissingCredential,
     /// The caller may not use this model.
     ModelNotAllowed,
+    /// The gateway serves no such model.
+    ModelNotFound,
+    /// The gateway serves no such path.
+    NotFound,
     /// A rate limit is exhausted.
     RateLimitExceeded,
     /// No key in use made the token's signature.
@@ -48,6 +52,8 @@ pub enum Refusal {
     TokenNotYetValid,
     /// The gateway cannot decide now (shared state under contention).
     Unavailable,
+    /// No provider answered.
+    UpstreamUnavailable,
 }
 
 impl Refusal {
@@ -68,12 +74,15 @@ impl Refusal {
         Self::KeyNotYetValid,
         Self::MissingCredential,
         Self::ModelNotAllowed,
+        Self::ModelNotFound,
+        Self::NotFound,
         Self::RateLimitExceeded,
         Self::SignatureInvalid,
         Self::TokenExpired,
         Self::TokenMalformed,
         Self::TokenNotYetValid,
         Self::Unavailable,
+        Self::UpstreamUnavailable,
     ];
 
     /// HTTP status.
@@ -95,9 +104,10 @@ impl Refusal {
             | Self::TokenExpired
             | Self::TokenNotYetValid => 401,
             Self::EndpointNotAllowed | Self::ModelNotAllowed => 403,
+            Self::ModelNotFound | Self::NotFound => 404,
             Self::BodyTooLarge => 413,
             Self::InsufficientQuota | Self::RateLimitExceeded => 429,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::UpstreamUnavailable => 503,
         }
     }
 
@@ -114,6 +124,8 @@ impl Refusal {
             Self::KeyExpired => "key_expired",
             Self::KeyNotYetValid => "key_not_yet_valid",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotFound => "model_not_found",
+            Self::NotFound => "not_found",
             Self::SignatureInvalid => "signature_invalid",
             Self::TokenMalformed => "token_malformed",
             Self::BodyTooLarge => "request_too_large",
@@ -125,6 +137,7 @@ impl Refusal {
             Self::TokenExpired => "token_expired",
             Self::TokenNotYetValid => "token_not_yet_valid",
             Self::Unavailable => "unavailable",
+            Self::UpstreamUnavailable => "upstream_unavailable",
         }
     }
 }

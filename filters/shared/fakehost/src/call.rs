@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tollgate_core::ports::Body;
 use tollgate_core::{Cx, Filter, Flow, Reply, Stream};
 
-use crate::{FakeAttributes, FakeBody, FakeHandoff, FakeHeaders, Proxy};
+use crate::{FakeAttributes, FakeBody, FakeHandoff, FakeHeaders, FakeRouteChoice, Proxy};
 
 /// One call through one filter.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Call<S> {
     pub handoff: FakeHandoff,
     /// What the proxy knows of this call.
     pub attributes: FakeAttributes,
+    /// The proxy's route.
+    pub route: FakeRouteChoice,
     /// Request headers as they leave the filter.
     pub request_headers: FakeHeaders,
     /// Response headers as they leave the filter.
@@ -32,6 +34,7 @@ impl<S: Stream> Call<S> {
             proxy: proxy.clone(),
             handoff: FakeHandoff::default(),
             attributes: FakeAttributes::default(),
+            route: FakeRouteChoice::default(),
             request_headers: FakeHeaders::default(),
             response_headers: FakeHeaders::default(),
         }
@@ -45,6 +48,7 @@ impl<S: Stream> Call<S> {
             store: &self.proxy.store,
             meter: &mut self.proxy.meter,
             signatures: &self.proxy.signatures,
+            route: &mut self.route,
             log: &mut self.proxy.log,
         };
         run(&mut self.stream, &mut cx, &mut self.request_headers, &mut self.response_headers)

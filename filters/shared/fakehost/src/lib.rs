@@ -14,7 +14,10 @@ mod signatures;
 
 pub use call::Call;
 pub use callouts::FakeCallouts;
-pub use ports::{FakeAttributes, FakeBody, FakeEnvironment, FakeHandoff, FakeHeaders, FakeLog, FakeMeter, FakeStore};
+pub use ports::{
+    FakeAttributes, FakeBody, FakeEnvironment, FakeHandoff, FakeHeaders, FakeLog, FakeMeter, FakeRouteChoice,
+    FakeStore,
+};
 pub use signatures::{FakeSignatures, Verify};
 
 use std::rc::Rc;
@@ -44,8 +47,14 @@ pub struct Proxy {
 impl Proxy {
     /// Configures a filter as `on_configure` would.
     pub fn configure<F: Filter>(&mut self, config: &str) -> Result<Rc<F>, ConfigError> {
+        self.configure_root("", config)
+    }
+
+    /// Configures one part of a filter.
+    pub fn configure_root<F: Filter>(&mut self, root: &str, config: &str) -> Result<Rc<F>, ConfigError> {
         let mut setup = Setup {
             config: config.as_bytes(),
+            root,
             now: self.now,
             env: &self.env,
             random: [7; 16],

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tollgate_core::HeaderList;
 use tollgate_core::metric::stat_name;
 use tollgate_core::ports::{
-    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Log, Meter, SharedStore, Versioned,
+    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Log, Meter, RouteChoice, SharedStore,
+    Versioned,
 };
 
 /// A header map.
@@ -191,6 +192,20 @@ pub struct FakeAttributes {
     pub cluster_name: Option<String>,
     /// `request.duration`
     pub duration: Option<Duration>,
+    /// Metadata of the endpoint under `tollgate`.
+    pub endpoint_metadata: BTreeMap<String, String>,
+    /// `upstream.transport_failure_reason`
+    pub transport_failure: Option<String>,
+}
+
+/// The proxy's route: how often it was told to choose anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FakeRouteChoice(pub usize);
+
+impl RouteChoice for FakeRouteChoice {
+    fn forget(&mut self) {
+        self.0 += 1;
+    }
 }
 
 impl Attributes for FakeAttributes {
@@ -208,6 +223,14 @@ impl Attributes for FakeAttributes {
 
     fn duration(&self) -> Option<Duration> {
         self.duration
+    }
+
+    fn endpoint_metadata(&self, key: &str) -> Option<String> {
+        self.endpoint_metadata.get(key).cloned()
+    }
+
+    fn transport_failure(&self) -> Option<String> {
+        self.transport_failure.clone()
     }
 }
 

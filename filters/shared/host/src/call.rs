@@ -18,7 +18,7 @@ use proxy_wasm::types::{Action, BufferType, MapType};
 use tollgate_core::{Cx, Filter, Flow, Reply, Stream, Timestamp, handoff};
 
 use crate::background::HostLog;
-use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostStore};
+use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostRouteChoice, HostStore};
 use crate::{abi, signatures::HostSignatures, wire};
 
 /// One call at a filter.
@@ -69,6 +69,7 @@ impl<F: Filter> Call<F> {
             store: &HostStore,
             meter: &mut HostMeter,
             signatures: &HostSignatures,
+            route: &mut HostRouteChoice,
             log: &mut HostLog(F::NAME),
         };
         self.stream.as_mut().map(|stream| run(stream, &mut cx))
@@ -190,10 +191,11 @@ impl<F: Filter> Call<F> {
         }
     }
 
-    /// The call is over.
+    /// The call is over. Told twice (a log phase, then the end of the context), it is over once.
     pub(crate) fn log(&mut self) {
-        self.phase(|stream, cx| stream.on_log(cx));
-        // A second log phase finds nothing to tell.
+        if self.stream.is_some() {
+            self.phase(|stream, cx| stream.on_log(cx));
+        }
         self.stream = None;
         self.is_waiting = false;
     }

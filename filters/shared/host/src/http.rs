@@ -26,7 +26,13 @@ impl<F: Filter> Http<F> {
     }
 }
 
-impl<F: Filter> Context for Http<F> {}
+impl<F: Filter> Context for Http<F> {
+    /// Envoy gives a filter that stands upstream no log phase, and this at the end of every attempt.
+    fn on_done(&mut self) -> bool {
+        self.call.borrow_mut().log();
+        true
+    }
+}
 
 impl<F: Filter> HttpContext for Http<F> {
     fn on_http_request_headers(&mut self, _count: usize, last: bool) -> Action {

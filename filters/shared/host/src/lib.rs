@@ -35,12 +35,14 @@ mod wire;
 
 /// Makes a module's entry point out of a filter. Call it once in a `cdylib`, for wasm32 only.
 ///
-/// `without` names phases in which the filter has nothing to say, `b"response"`, `b"log"` or both: `scripts/build-wasm` takes
-/// their callbacks out of the module, and Envoy does not enter it for them. The filter's methods for them are never called.
+/// `without` names phases in which the filter has nothing to say, of `response`, `log` and `done`, one after the other
+/// (`b"response log done"`): `scripts/build-wasm` takes their callbacks out of the module, and Envoy does not enter it for
+/// them. The filter's methods for them are never called. `done` is the end of a filter that stands upstream, where there is
+/// no log phase; the others go without it.
 #[macro_export]
 macro_rules! export {
     ($filter:ty) => {
-        $crate::export!($filter, without: b"");
+        $crate::export!($filter, without: b"done");
     };
     ($filter:ty, without: $phases:literal) => {
         // An anonymous constant, so that the SDK's `_initialize` does not become part of the crate's own interface.

@@ -8,7 +8,7 @@ use proxy_wasm::types::{BufferType, MapType, MetricType};
 use tollgate_core::HeaderList;
 use tollgate_core::metric::stat_name;
 use tollgate_core::ports::{
-    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, SharedStore, Versioned,
+    Attributes, Body, CounterId, Environment, Expect, Handoff, Headers, Meter, RouteChoice, SharedStore, Versioned,
 };
 
 use crate::{abi, wire};
@@ -176,6 +176,24 @@ impl Attributes for HostAttributes {
 
     fn duration(&self) -> Option<Duration> {
         Self::number("request\0duration").and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos)
+    }
+
+    fn endpoint_metadata(&self, key: &str) -> Option<String> {
+        Self::name(&format!("xds\0upstream_host_metadata\0filter_metadata\0tollgate\0{key}"))
+    }
+
+    fn transport_failure(&self) -> Option<String> {
+        Self::name("upstream\0transport_failure_reason")
+    }
+}
+
+/// Envoy's choice of a route, which it keeps until told otherwise.
+pub(crate) struct HostRouteChoice;
+
+impl RouteChoice for HostRouteChoice {
+    fn forget(&mut self) {
+        // Another host than Envoy may have no such function; then it also keeps no route.
+        abi::call_foreign_function("clear_route_cache", b"");
     }
 }
 

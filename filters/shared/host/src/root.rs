@@ -76,10 +76,12 @@ impl<F: Filter> RootContext for Root<F> {
     fn on_configure(&mut self, size: usize) -> bool {
         // Without a plugin configuration there is no buffer: the filter says whether empty is enough.
         let config = abi::buffer(BufferType::PluginConfiguration, 0, size).unwrap_or_default();
+        let root = abi::property("plugin_root_id").and_then(|id| String::from_utf8(id).ok()).unwrap_or_default();
         let mut meter = HostMeter;
         let configured = random().and_then(|random| {
             F::configure(&mut Setup {
                 config: &config,
+                root: &root,
                 now: Timestamp::from_nanos(abi::now_nanos()),
                 env: &HostEnvironment,
                 random,

@@ -36,6 +36,7 @@ impl Filter for Puppet {
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
         let order = String::from_utf8_lossy(setup.config).into_owned();
+        setup.store.put("root", setup.root.as_bytes(), Expect::Anything);
         if order == "bad" {
             return Err(ConfigError::at("limits[0].tokens", "must be above 0,\nnot below"));
         }

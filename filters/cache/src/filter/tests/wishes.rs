@@ -152,6 +152,7 @@ fn odd_header_bytes_are_just_bytes() {
         store: &world.proxy.store,
         meter: &mut meter,
         signatures: &world.proxy.signatures,
+        route: &mut call.route,
         log: &mut world.proxy.log.clone(),
     };
     assert_eq!(call.stream.on_response_headers(&mut cx, &mut response, false), Flow::Continue);

@@ -14,6 +14,7 @@ fn call(order: &str) -> Http<Puppet> {
     let mut meter = HostMeter;
     let mut setup = tollgate_core::Setup {
         config: order.as_bytes(),
+        root: "",
         env: &tollgate_fakehost::FakeEnvironment::default(),
         now: Timestamp::default(),
         random: [7; 16],
@@ -200,6 +201,17 @@ fn a_reply_on_the_response_path_is_not_called_local() {
     call("reply").on_http_response_headers(0, false);
     assert_eq!(statuses(), [429]);
     assert!(!abi::with(|abi| abi.properties.contains_key(REPLY.as_bytes())), "the provider did have a say");
+}
+
+#[test]
+fn an_attempt_upstream_ends_without_a_log_phase_and_every_call_ends_once() {
+    let mut attempt = call("continue");
+    assert!(attempt.on_done());
+    assert_eq!(Puppet::saw().len(), 1, "{:?}", Puppet::saw());
+    let mut both = call("continue");
+    both.on_log();
+    assert!(both.on_done());
+    assert_eq!(Puppet::saw().len(), 2, "{:?}", Puppet::saw());
 }
 
 #[test]

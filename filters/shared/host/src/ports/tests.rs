@@ -1,6 +1,7 @@
+use std::cell::Cell;
 use std::time::Duration;
 
-use tollgate_core::ports::{Attributes, Body, Expect, Handoff, Headers, Meter, SharedStore};
+use tollgate_core::ports::{Attributes, Body, Expect, Handoff, Headers, Meter, RouteChoice, SharedStore};
 use tollgate_fakehost::{FakeStore, abi};
 
 use super::*;
@@ -170,4 +171,33 @@ fn a_series_that_could_not_be_made_is_tried_again() {
     abi::with(|abi| abi.fail_with = None);
     HostMeter.add("late", &[], 1);
     assert_eq!(abi::with(|abi| abi.metrics["late"]), 1);
+}
+
+#[test]
+fn a_forgotten_route_is_a_call_of_envoys_function_and_no_trouble_elsewhere() {
+    thread_local! {
+        static FORGOTTEN: Cell<u32> = const { Cell::new(0) };
+    }
+    HostRouteChoice.forget();
+    assert_eq!(FORGOTTEN.get(), 0);
+    abi::with(|abi| {
+        abi.foreign_functions.insert("clear_route_cache".into(), |argument| {
+            FORGOTTEN.set(FORGOTTEN.get() + 1);
+            Some(argument.to_vec())
+        });
+    });
+    HostRouteChoice.forget();
+    assert_eq!(FORGOTTEN.get(), 1);
+}
+
+#[test]
+fn what_an_endpoint_is_and_why_it_failed_are_attributes() {
+    assert_eq!((HostAttributes.endpoint_metadata("provider"), HostAttributes.transport_failure()), (None, None));
+    abi::with(|abi| {
+        let path = b"xds\0upstream_host_metadata\0filter_metadata\0tollgate\0provider".to_vec();
+        abi.properties.insert(path, b"openai".to_vec());
+        abi.properties.insert(b"upstream\0transport_failure_reason".to_vec(), b"TLS_error".to_vec());
+    });
+    assert_eq!(HostAttributes.endpoint_metadata("provider").as_deref(), Some("openai"));
+    assert_eq!(HostAttributes.transport_failure().as_deref(), Some("TLS_error"));
 }

@@ -20,6 +20,13 @@ fn a_good_configuration_is_taken_and_the_build_shows() {
 }
 
 #[test]
+fn a_filter_is_told_which_part_of_it_this_is() {
+    abi::with(|abi| abi.properties.insert(b"plugin_root_id".to_vec(), b"adapt".to_vec()));
+    configure(&mut Root::new(1), "continue");
+    assert_eq!(HostStore.get("root").map(|root| root.value).as_deref(), Some(&b"adapt"[..]));
+}
+
+#[test]
 fn no_plugin_configuration_is_an_empty_one() {
     assert!(Root::<Puppet>::new(1).on_configure(0));
 }
