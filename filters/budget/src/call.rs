@@ -13,6 +13,7 @@ use crate::config::OnContention;
 use crate::filter::Budget;
 use crate::learned::Lesson;
 use crate::ledger::{Ledger, Terms};
+use crate::models::normalized;
 use crate::price::Price;
 use crate::spend::{Model, Spend};
 use crate::subject::Subject;
@@ -181,13 +182,6 @@ impl Asking {
         }
         meters.conflicts.add(cx.meter, conflicts);
     }
-}
-
-/// A model's name as rules and prices compare it. Providers take either case, Gemini's with or without `models/` before it, and blanks
-/// around it are nobody's name.
-fn normalized(model: &str) -> String {
-    let name = model.trim().to_lowercase();
-    name.strip_prefix("models/").map(str::to_owned).unwrap_or(name)
 }
 
 fn consumption(input: u64, output: u64) -> Consumption {

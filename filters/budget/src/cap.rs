@@ -17,6 +17,7 @@ use tollgate_llm::{Api, Cut, Framing, StreamCutter};
 
 use crate::admission::{Charge, Need};
 use crate::ledger::{Ledger, Terms};
+use crate::price::Price;
 use crate::rule::Rule;
 use crate::unit::Consumption;
 
@@ -73,14 +74,13 @@ impl HardRules<'_> {
     }
 
     /// Holds more for a stream that has used up what was held. The rule under which nothing is left, if any.
-    pub fn keep_up(&self, charges: &mut [Charge], used: &Consumption, need: &Need) -> Option<usize> {
+    pub fn keep_up(&self, charges: &mut [Charge], used: &Consumption, price: Option<&Price>) -> Option<usize> {
         let ahead = Usage { output: used.usage.output.saturating_add(SLICE), ..used.usage };
         let ahead = Consumption { usage: ahead, ..*used };
         for charge in charges {
             let Some(rule) = self.rules.get(charge.rule).filter(|rule| rule.is_hard) else { continue };
-            let beyond = |consumption| {
-                rule.unit.amount(consumption, need.price.as_ref()).saturating_sub(charge.lease_or_none().amount)
-            };
+            let beyond =
+                |consumption| rule.unit.amount(consumption, price).saturating_sub(charge.lease_or_none().amount);
             let (missing, wished) = (beyond(used), beyond(&ahead));
             if missing > 0 && !self.hold(charge, wished) && !self.hold(charge, missing) {
                 return Some(charge.rule);

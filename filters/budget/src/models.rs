@@ -43,6 +43,13 @@ impl<T> ModelTable<T> {
     }
 }
 
+/// A model's name as rules and prices compare it. Providers take either case, Gemini's with or without `models/` before it, and blanks
+/// around it are nobody's name.
+pub fn normalized(model: &str) -> String {
+    let name = model.trim().to_lowercase();
+    name.strip_prefix("models/").map(str::to_owned).unwrap_or(name)
+}
+
 /// Reads a pattern as the configuration writes it, in lower case.
 pub fn pattern(text: &str) -> Option<ModelPattern> {
     ModelPattern::parse(&text.to_lowercase())

@@ -135,7 +135,7 @@ impl Spend {
         }
         let (policy, ledger) = (&self.budget.policy, self.budget.ledger(cx));
         let hard = HardRules { rules: &policy.rules, ledger: &ledger, now: cx.now, lease: policy.lease };
-        if let Some(rule) = hard.keep_up(&mut self.charges, &used, &self.need) {
+        if let Some(rule) = hard.keep_up(&mut self.charges, &used, self.need.price.as_ref()) {
             cap.hit(&used.usage);
             if let Some(counter) = self.budget.meters.ended(rule) {
                 counter.increment(cx.meter);
