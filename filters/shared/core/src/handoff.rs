@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Handoff;
-use crate::usage::Usage;
+use crate::usage::{Usage, UsageRecord};
 
 /// Where the call goes: JSON of [`Routing`]. Left by route once it knows the model.
 pub const ROUTE: &str = "tollgate_route";
@@ -24,7 +24,7 @@ pub const ATTEMPTS: &str = "tollgate_attempts";
 pub const IDENTITY: &str = "tollgate_identity";
 /// What the operator wrote down beside the caller's API key: a JSON object of strings. Left by auth, for access logs.
 pub const METADATA: &str = "tollgate_metadata";
-/// What the call used so far: JSON of [`Usage`]. Left by budget from the answer's head on, rewritten as chunks pass.
+/// What the call used so far: JSON of [`UsageRecord`]. Left by budget from the answer's head on, rewritten as chunks pass.
 pub const USAGE: &str = "tollgate_usage";
 /// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
 pub const CACHE: &str = "tollgate_cache";
@@ -134,14 +134,21 @@ pub fn set_attempt(handoff: &mut dyn Handoff, attempt: &Attempt) {
     handoff.set(ATTEMPT, &json(attempt));
 }
 
-/// Reads the usage record.
+/// The provider that was asked first. `None`: no attempt has ended, or no adapt filter runs.
+pub fn first_asked(handoff: &dyn Handoff) -> Option<String> {
+    let trail = handoff.get(ATTEMPTS)?;
+    let first = trail.split(|byte| matches!(byte, b'=' | b' ')).next().filter(|name| !name.is_empty())?;
+    Some(String::from_utf8_lossy(first).into_owned())
+}
+
+/// Reads the tokens of the usage record.
 pub fn usage(handoff: &dyn Handoff) -> Option<Usage> {
     serde_json::from_slice(&handoff.get(USAGE)?).ok()
 }
 
 /// Leaves the usage record as it stands now.
-pub fn set_usage(handoff: &mut dyn Handoff, usage: &Usage) {
-    handoff.set(USAGE, &json(usage));
+pub fn set_usage<'a>(handoff: &mut dyn Handoff, record: impl Into<UsageRecord<'a>>) {
+    handoff.set(USAGE, &json(&record.into()));
 }
 
 /// Whether the cache answered this call, so that it cost no tokens.

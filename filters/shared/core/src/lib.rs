@@ -28,4 +28,4 @@ pub use handoff::Identity;
 pub use header::HeaderList;
 pub use refusal::Refusal;
 pub use timestamp::Timestamp;
-pub use usage::{Usage, UsageSource};
+pub use usage::{Usage, UsageRecord, UsageSource};
