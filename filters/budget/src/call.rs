@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tollgate_core::ports::Body;
-use tollgate_core::{Cx, Identity, Refusal, Reply, Usage};
+use tollgate_core::{Cx, Identity, Refusal, Reply, Usage, handoff};
 use tollgate_llm::{Api, Dialect, RequestFacts, force_stream_usage, limit_output, refuse};
 
 use crate::admission::{Admission, Decision, Need, Outcome};
@@ -48,8 +48,7 @@ impl Asking {
     /// The request is whole: decides, and makes sure that a stream will say what it cost.
     pub fn decide(&self, cx: &mut Cx<'_>, body: Option<&mut dyn Body>) -> Result<Spend, Reply> {
         let bytes = body.as_ref().map(|body| body.read()).unwrap_or_default();
-        let facts = RequestFacts::parse_and_count(&self.path, &bytes)
-            .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
+        let facts = self.facts(cx, &bytes)?;
         let name = normalized(facts.model.as_deref().unwrap_or_default());
         let others: Vec<String> = facts.other_models.iter().map(|model| normalized(model)).collect();
         let subject = self.subject(Some(&name), &others);
@@ -80,6 +79,16 @@ impl Asking {
         let most = allowance.filter(|allowance| allowance.is_told).map(|allowance| allowance.per_choice);
         let asks_usage = body.is_some_and(|body| rewrite(&self.path, facts.api, &bytes, most, body));
         Ok(spend.hiding_usage(asks_usage))
+    }
+
+    /// What the call asks for. Where route decided on a model that one runs, whatever names the call gives.
+    fn facts(&self, cx: &Cx<'_>, body: &[u8]) -> Result<RequestFacts, Reply> {
+        let facts = RequestFacts::parse_and_count(&self.path, body)
+            .map_err(|bad| refuse(Dialect::of(&self.path), Refusal::InvalidRequest, &bad.to_string()))?;
+        Ok(match handoff::routing(cx.handoff).and_then(|routing| routing.model) {
+            Some(model) => RequestFacts { model: Some(model), other_models: Vec::new(), ..facts },
+            None => facts,
+        })
     }
 
     /// Whether a rule counts more than how many calls there are.

@@ -5,6 +5,7 @@ mod rules;
 mod spec;
 mod unique;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tollgate_core::{ConfigError, Identity, config};
@@ -34,6 +35,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// What models cost.
     pub prices: Prices,
+    /// What models cost at a certain provider, by its name. Calls are reserved for before it is known who answers, so only ends go by it.
+    pub provider_prices: HashMap<String, Prices>,
     /// What a call is taken to generate.
     pub output_estimate: OutputEstimate,
     /// Bytes of text to a token before anything was learned.
@@ -73,7 +76,8 @@ impl Policy {
     /// Reads and checks the configuration.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         let spec: Spec = config::parse(bytes)?;
-        let prices = prices(spec.prices)?;
+        let prices = prices("prices", spec.prices)?;
+        let provider_prices = provider_prices(spec.provider_prices)?;
         let output_estimate = output_estimate(&spec.output_estimate)?;
         check_range("lease", spec.lease.0, Duration::from_secs(1), Duration::from_secs(3600), "from 1s to 1h")?;
         check_range("slots", spec.slots, 16, 65_536, "from 16 to 65536")?;
@@ -83,6 +87,7 @@ impl Policy {
         Ok(Self {
             rules: rules::by_breadth(rules),
             prices,
+            provider_prices,
             output_estimate,
             bytes_per_token: table("bytes_per_token", spec.bytes_per_token, |_, ratio| Ok(*ratio))?,
             lease: spec.lease.0,
@@ -92,6 +97,12 @@ impl Policy {
             explain: spec.explain,
             admins: spec.admins,
         })
+    }
+
+    /// What a model costs at a provider, its name in lower case.
+    pub fn price_at(&self, provider: &str, model: &str) -> Option<&Price> {
+        let own = self.provider_prices.get(provider).and_then(|prices| prices.of(model));
+        own.or_else(|| self.prices.of(model))
     }
 
     /// Whether somebody may list all budgets.
@@ -117,8 +128,26 @@ fn output_estimate(spec: &OutputEstimateSpec) -> Result<OutputEstimate, ConfigEr
     Ok(OutputEstimate { learns: spec.reserve == ReserveSpec::Learned, policy })
 }
 
-fn prices(specs: UniqueMap<PriceSpec>) -> Result<Prices, ConfigError> {
-    table("prices", specs, |path, spec| {
+fn provider_prices(specs: UniqueMap<UniqueMap<PriceSpec>>) -> Result<HashMap<String, Prices>, ConfigError> {
+    let mut providers: Vec<_> = specs.0.into_iter().collect();
+    providers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let of_provider = |(provider, specs): (String, UniqueMap<PriceSpec>)| {
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=40).contains(&provider.len()) || !provider.bytes().all(is_name) {
+            let problem = "a name is no provider's: those are 1 to 40 of a-z, 0-9 and `-`, as in `providers.json`";
+            return Err(ConfigError::at("provider_prices", problem));
+        }
+        let path = format!("provider_prices.{provider}");
+        if specs.0.is_empty() {
+            return Err(ConfigError::at(path, "names no model: price one, or leave the provider out"));
+        }
+        Ok((provider, prices(&path, specs)?))
+    };
+    providers.into_iter().map(of_provider).collect()
+}
+
+fn prices(field: &str, specs: UniqueMap<PriceSpec>) -> Result<Prices, ConfigError> {
+    table(field, specs, |path, spec| {
         let dollars = |field: &str, text: &str| {
             NanoUsd::parse(text).filter(|price| *price <= MAX_PRICE).ok_or_else(|| {
                 let problem = "must be dollars per million tokens as a string, as in \"2.50\", at most 1000000";

@@ -7,6 +7,7 @@
 //! | success with reported usage | what was reported |
 //! | success without, or cut in the middle | estimated input, and the output that passed |
 //! | answered by a filter, as from the cache | nothing |
+//! | success after other providers failed | as above, at the price of who answered |
 //! | any other status; no answer at all, also when the client left before one | nothing |
 //!
 //! The usage record (`tollgate_core::handoff::USAGE`) says the same from the answer's head on, so metrics and access log

@@ -24,12 +24,21 @@ pub struct Lesson {
     model: String,
     /// Bytes of the prompt, and what is added to their tokens; `None`: it is not text alone.
     prompt: Option<(u64, u64)>,
+    /// Whether the model is another than the call was taken to run.
+    is_of_another: bool,
 }
 
 impl Lesson {
     /// The model, its name in lower case.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// Another model answers, its name in lower case: it teaches how long its own tokens are. How much the asked one would have
+    /// generated, and what it would have made of the prompt, nobody learns from it.
+    pub fn answered_by(&mut self, model: String) {
+        self.is_of_another |= model != self.model;
+        self.model = model;
     }
 }
 
@@ -61,7 +70,7 @@ impl Learned {
             Call { tenant, model, prompt_tokens: input, declared_max: facts.max_output, choices: facts.choices };
         let class = self.outputs.borrow().class(&call);
         let prompt = facts.prompt.is_text().then(|| (facts.prompt.text_bytes, facts.fixed_input_tokens()));
-        Lesson { class, model: model.to_owned(), prompt }
+        Lesson { class, model: model.to_owned(), prompt, is_of_another: false }
     }
 
     /// Tokens that a call will generate, all choices together.
@@ -73,9 +82,12 @@ impl Learned {
     /// Learns from a call that finished: its provider said what it used, and nobody cut it short. `content` is the bytes of text
     /// that it generated.
     pub fn learn(&self, lesson: &Lesson, content: u64, usage: &Usage) {
-        self.outputs.borrow_mut().learn(&lesson.class, usage.output);
         let sent = usage.output.saturating_sub(usage.reasoning);
         self.answers.borrow_mut().learn(&lesson.model, content, sent);
+        if lesson.is_of_another {
+            return;
+        }
+        self.outputs.borrow_mut().learn(&lesson.class, usage.output);
         if let Some((bytes, added)) = lesson.prompt {
             self.prompts.borrow_mut().learn(&lesson.model, bytes, usage.input.saturating_sub(added));
         }

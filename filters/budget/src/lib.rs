@@ -24,8 +24,8 @@
 //! - [`spend`], [`watch`]: one admitted call until it is settled; what its answer costs, read as it passes
 //! - [`answer`], [`report`], [`meters`]: what callers, administrators and operators are told
 //!
-//! Not here: who the caller is (auth's hand-off), the bytes of the model APIs (`tollgate-llm`), budgets that span
-//! several Envoys.
+//! Not here: who the caller is (auth's hand-off), which model runs and who answers (provider's hand-offs), the bytes of the model
+//! APIs (`tollgate-llm`), budgets that span several Envoys.
 
 pub mod account;
 pub mod admission;

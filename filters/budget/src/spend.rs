@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, HeaderList, Usage, handoff};
+use tollgate_core::{Cx, HeaderList, Usage, UsageRecord};
 use tollgate_llm::{Api, Framing};
 
 use crate::admission::{Charge, Need};
@@ -11,6 +12,8 @@ use crate::answer;
 use crate::cap::{Cap, HardRules};
 use crate::filter::Budget;
 use crate::learned::Lesson;
+use crate::models::normalized;
+use crate::price::Price;
 use crate::rule::Rule;
 use crate::unit::Consumption;
 use crate::watch::Watch;
@@ -32,6 +35,10 @@ pub struct Spend {
     charges: Vec<Charge>,
     /// What it was taken to need.
     need: Need,
+    /// At which price it is charged: that of the reservation, until it is known who answers.
+    price: Option<Price>,
+    /// Who answers, where adapt tells.
+    attempt: Option<Attempt>,
     /// `None`: it runs none that we know.
     model: Option<Model>,
     /// The usage chunk was asked for by us alone.
@@ -47,7 +54,9 @@ pub struct Spend {
 impl Spend {
     /// Nothing is used before an answer comes.
     pub fn new(budget: Rc<Budget>, charges: Vec<Charge>, need: Need, model: Option<Model>) -> Self {
-        Self { budget, charges, need, model, hide_usage: false, watch: None, cap: None, usage: Usage::default() }
+        let price = need.price;
+        let (attempt, watch, cap) = (None, None, None);
+        Self { budget, charges, need, price, attempt, model, hide_usage: false, watch, cap, usage: Usage::default() }
     }
 
     /// The same; whether the usage chunk of a stream was asked for by us alone.
@@ -58,11 +67,25 @@ impl Spend {
 
     /// Leaves the usage record for metrics and access log.
     fn hand_off(&self, cx: &mut Cx<'_>) {
-        handoff::set_usage(cx.handoff, &self.usage);
+        handoff::set_usage(cx.handoff, UsageRecord::of(self.usage, self.attempt.as_ref()));
+    }
+
+    /// Who answers says what is charged and what is learned. The accounts stay those that it was reserved in.
+    fn answered_by(&mut self, attempt: Attempt) {
+        if let Some(ran) = attempt.model.as_deref().map(normalized) {
+            self.price = self.budget.policy.price_at(&attempt.provider, &ran).copied().or(self.price);
+            if let Some(model) = &mut self.model {
+                model.lesson.answered_by(ran);
+            }
+        }
+        self.attempt = Some(attempt);
     }
 
     /// The answer's head: tells the limits, and watches what a success costs.
     pub fn answer_began(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers) {
+        if let Some(attempt) = handoff::attempt(cx.handoff) {
+            self.answered_by(attempt);
+        }
         let all = headers.all();
         let policy = &self.budget.policy;
         if !self.charges.is_empty() {
@@ -135,7 +158,7 @@ impl Spend {
         }
         let (policy, ledger) = (&self.budget.policy, self.budget.ledger(cx));
         let hard = HardRules { rules: &policy.rules, ledger: &ledger, now: cx.now, lease: policy.lease };
-        if let Some(rule) = hard.keep_up(&mut self.charges, &used, self.need.price.as_ref()) {
+        if let Some(rule) = hard.keep_up(&mut self.charges, &used, self.price.as_ref()) {
             cap.hit(&used.usage);
             if let Some(counter) = self.budget.meters.ended(rule) {
                 counter.increment(cx.meter);
@@ -149,7 +172,7 @@ impl Spend {
         let (meters, ledger) = (&self.budget.meters, self.budget.ledger(cx));
         let due = self.consumption();
         for charge in self.charges.iter().filter(|charge| !charge.is_refused_in_shadow) {
-            let amount = self.rule(charge).map_or(0, |rule| rule.unit.amount(&due, self.need.price.as_ref()));
+            let amount = self.rule(charge).map_or(0, |rule| rule.unit.amount(&due, self.price.as_ref()));
             if ledger.settle(&charge.terms, cx.now, charge.lease, amount).is_err() {
                 // The hold stands until its lease ends; what the call cost beyond it is lost.
                 meters.unsettled.increment(cx.meter);

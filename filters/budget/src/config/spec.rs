@@ -20,6 +20,9 @@ pub(super) struct Spec {
     /// Dollars per million tokens, by model name or prefix (`gpt-4.1*`, `*`). The closest counts.
     #[serde(default)]
     pub(super) prices: UniqueMap<PriceSpec>,
+    /// What a model costs where it runs at a certain provider, by the provider's name, then as in `prices`.
+    #[serde(default)]
+    pub(super) provider_prices: UniqueMap<UniqueMap<PriceSpec>>,
     /// What a call is taken to generate before it ran.
     #[serde(default)]
     pub(super) output_estimate: OutputEstimateSpec,

@@ -99,6 +99,15 @@ fn a_bad_value_is_refused_by_its_path() {
             "prices.m: stands here twice",
         ),
         (r#","prices":{"a*b":{"input":"1","output":"1"}}"#, "prices: a name is no model"),
+        (
+            r#","provider_prices":{"p":{"m":{"input":"-1","output":"1"}}}"#,
+            "provider_prices.p.m.input: must be dollars",
+        ),
+        (r#","provider_prices":{"p":{"a*b":{"input":"1","output":"1"}}}"#, "provider_prices.p: a name is no model"),
+        (r#","provider_prices":{"p":{"m":{"inptu":"1"}}}"#, "provider_prices.p.m.inptu: unknown field"),
+        (r#","provider_prices":{"p":{}}"#, "provider_prices.p: names no model"),
+        (r#","provider_prices":{"Azure EU":{}}"#, "provider_prices: a name is no provider's"),
+        (r#","provider_prices":{"":{}}"#, "provider_prices: a name is no provider's"),
     ] {
         expect(&with("", more), error);
     }
@@ -170,6 +179,20 @@ fn money_is_read_and_written_in_whole_nano_dollars() {
     let price = policy.prices.of("m").unwrap();
     assert_eq!((price.input, price.cached_input, price.cache_write), (NanoUsd(37_500_000), price.input, price.input));
     expect(&json.replace("\"25.5\"", "25"), "rules[0].limit: must be dollars as a string");
+}
+
+#[test]
+fn a_providers_own_price_counts_before_the_common_one() {
+    let json = with(
+        "",
+        r#","prices":{"m*":{"input":"1","output":"1"}},"provider_prices":{"p":{"M-1":{"input":"2","output":"2"}}}"#,
+    );
+    let policy = Policy::parse(json.as_bytes()).unwrap();
+    let dollars = |provider: &str, model: &str| policy.price_at(provider, model).map(|price| price.input.to_string());
+    assert_eq!(dollars("p", "m-1").as_deref(), Some("2.00"));
+    assert_eq!(dollars("p", "m-2").as_deref(), Some("1.00"));
+    assert_eq!(dollars("q", "m-1").as_deref(), Some("1.00"));
+    assert_eq!(dollars("p", "n"), None);
 }
 
 #[test]
