@@ -4,6 +4,9 @@
 //! look it up, reply or let it go. Response head: say what was done, start recording. Response body: record, store at
 //! the end. Nothing happens in the log phase: a call that never ended leaves nothing.
 //!
+//! Behind a provider filter the key is that of the model that runs, and what another model answered in its stead is not
+//! stored.
+//!
 //! A call that is no model call (another path or method) is not touched, not counted and not marked.
 
 use std::rc::Rc;
@@ -135,7 +138,7 @@ impl Stream for CacheStream {
             return Flow::Continue;
         };
         headers.set(header::GATEWAY_CACHE, status.as_str().as_bytes());
-        if let Some(wanted) = wanted.filter(|_| !last)
+        if let Some(wanted) = wanted.filter(|_| !last && !is_of_a_stand_in(cx))
             && let Some(recorder) = Recorder::start(&self.policy, wanted.key, wanted.api, &head)
         {
             self.state = State::Recording(Box::new(recorder));
@@ -167,7 +170,8 @@ impl CacheStream {
     fn answer(&mut self, cx: &mut Cx<'_>, question: Question, body: &[u8]) -> Flow {
         let Question { api, key, otherwise } = question;
         // No key: no JSON, or none that reads the same everywhere. Whether that is an error others say.
-        let Some(key) = key.finish(body).filter(|_| !is_stateful(api, body)) else {
+        let routing = handoff::routing(cx.handoff);
+        let Some(key) = key.routed(routing.as_ref()).finish(body).filter(|_| !is_stateful(api, body)) else {
             return self.decide(cx, CacheStatus::Bypass, None);
         };
         if otherwise == CacheStatus::Miss
@@ -187,6 +191,11 @@ impl CacheStream {
         self.state = State::Decided(status, wanted);
         Flow::Continue
     }
+}
+
+/// Whether another model answers than the key speaks of. The next call shall have the one that it asks for.
+fn is_of_a_stand_in(cx: &Cx<'_>) -> bool {
+    handoff::attempt(cx.handoff).is_some_and(|attempt| attempt.stands_in)
 }
 
 /// The stored answer, as it was given the first time.

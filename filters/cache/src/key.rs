@@ -1,8 +1,12 @@
 //! The key of an answer: one digest over everything that may change it.
 //!
 //! In order: a version tag (a new layout can never hit an old entry), the partition, the route, the request's line,
-//! the headers that choose a provider's behaviour, and the canonical body with every member, known or not. Each part
-//! carries its length, so no two calls write the same bytes. Only the SHA-256 is kept; of a prompt nothing remains.
+//! the headers that choose a provider's behaviour, where a provider filter decided on them the model that runs and the
+//! pool, and the canonical body with every member, known or not. Each part carries its length, so no two calls write
+//! the same bytes. Only the SHA-256 is kept; of a prompt nothing remains.
+//!
+//! The name in the body is not the model that runs: an alias may point elsewhere after a push, an override or a split may
+//! lead two equal calls to two models. Which provider of the pool answered is not part of a key: it ran the same model.
 //!
 //! The partition says who may share an answer:
 //! - by default the tenant that auth found;
@@ -14,12 +18,13 @@
 //! store outside of the process needs a keyed one.
 
 use sha2::{Digest, Sha256};
+use tollgate_core::handoff::Routing;
 use tollgate_core::{HeaderList, Identity};
 
 use crate::canonical;
 
 /// Changed with every change of what goes into a key.
-const VERSION: &[u8] = b"tollgate-cache-key-1";
+const VERSION: &[u8] = b"tollgate-cache-key-2";
 
 /// Request headers that choose how a provider answers, or on whose behalf.
 pub const ANSWER_HEADERS: &[&str] =
@@ -76,6 +81,24 @@ impl KeyBuilder {
         builder
     }
 
+    /// Adds where the call goes. `None`: no provider filter decided on it.
+    #[must_use]
+    pub fn routed(mut self, routing: Option<&Routing>) -> Self {
+        match routing {
+            Some(Routing { model: Some(model), pool, .. }) => {
+                self.part(b"model");
+                self.part(model.as_bytes());
+                self.part(pool.as_bytes());
+            }
+            Some(Routing { model: None, pool, .. }) => {
+                self.part(b"pool");
+                self.part(pool.as_bytes());
+            }
+            None => self.part(b"unrouted"),
+        }
+        self
+    }
+
     /// Ends with the body. `None`: the body has no canonical form, so the call has no key.
     pub fn finish(mut self, body: &[u8]) -> Option<Key> {
         let body = canonical::digest(body)?;
@@ -109,6 +132,33 @@ mod tests {
         let identity =
             tenant.map(|tenant| Identity { tenant: tenant.into(), credential_id: "any".into(), tier: None });
         KeyBuilder::new(&headers, identity.as_ref(), route, shared).finish(b"{}").unwrap()
+    }
+
+    fn routed(routing: Option<&Routing>) -> Key {
+        KeyBuilder::new(&HEAD.iter().copied().collect(), None, None, false).routed(routing).finish(b"{}").unwrap()
+    }
+
+    #[test]
+    fn each_model_and_each_pool_has_keys_of_its_own() {
+        let to = |model: Option<&str>, pool: &str| Routing {
+            asked: Some("fast".into()),
+            model: model.map(str::to_owned),
+            pool: pool.into(),
+        };
+        let keys = [
+            routed(None),
+            routed(Some(&to(None, "gpt"))),
+            routed(Some(&to(None, "canary"))),
+            routed(Some(&to(Some(""), "gpt"))),
+            routed(Some(&to(Some("gpt-4.1"), "gpt"))),
+            routed(Some(&to(Some("gpt-4.1"), "canary"))),
+            routed(Some(&to(Some("gpt-4.1-mini"), "gpt"))),
+            routed(Some(&to(Some("gpt-4.1gpt"), ""))),
+        ];
+        for (i, one) in keys.iter().enumerate() {
+            assert!(keys[i + 1..].iter().all(|other| other != one), "{i}");
+        }
+        assert_eq!(routed(Some(&to(Some("gpt-4.1"), "gpt"))), keys[4]);
     }
 
     #[test]

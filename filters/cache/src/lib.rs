@@ -13,6 +13,10 @@
 //! holds at most `max_entry_bytes` and drops its copy the moment it grows beyond; a request body is copied once, when
 //! it is whole.
 //!
+//! Where a provider filter runs, the model that it decided on and the pool are in the key: an alias that points elsewhere
+//! since the last push never brings the old model's answer. The same model is the same answer whichever provider of the pool
+//! gave it; what a stand-in gave, another model, is passed on and not stored.
+//!
 //! What this filter does *not* do: compare meaning, wait for an identical call in flight, purge, or share between
 //! processes. Failures of the store are misses; a call never fails because of the cache.
 

@@ -1,6 +1,7 @@
 //! Whole calls through the filter, in a proxy in memory.
 
 mod lookup;
+mod routed;
 mod storing;
 mod wishes;
 
