@@ -54,6 +54,13 @@ pub const ALL: &[Metric] = &[
         help: "Finished calls, however they ended.",
     },
     Metric {
+        name: metric::FALLBACKS,
+        kind: Kind::Counter,
+        unit: "calls",
+        labels: &["model", "provider", "status"],
+        help: "Finished calls that went on to another provider than the one asked first.",
+    },
+    Metric {
         name: metric::REQUEST_DURATION,
         kind: Kind::Histogram,
         unit: "seconds",
@@ -149,10 +156,16 @@ pub const ALL: &[Metric] = &[
 /// The labels whose values are not plain from their name.
 const LABEL_NOTES: &[(&str, &str)] = &[
     ("route", "Envoy's route name; `none` where no route matched or it has no name"),
-    ("model", "a model listed in `models` of `metrics.json`; `other`: not listed; `none`: the call names no model"),
+    (
+        "model",
+        "the model that ran; where none ran, the one that the provider filter decided on; without that filter, the one that the call \
+         names. `other`: it is not listed in `models` of `metrics.json`; `none`: there is none",
+    ),
     (
         "provider",
-        "the cluster that the call's route led to; `none`: answered by the gateway itself (refusal, cache hit), or no route",
+        "the provider asked last, so the one that answered, by its name in `providers.json`; without a provider filter, or before \
+         anybody was asked, the cluster that the call's route led to; `none`: answered by the gateway itself (refusal, cache hit), \
+         or no route",
     ),
     ("status", "the response code; `0`: the client left before any response began; `other`: no HTTP status"),
     (
@@ -180,6 +193,8 @@ const LABEL_NOTES: &[(&str, &str)] = &[
 
 const NOTES: &str = "\
 - `sum by (type) (gateway_tokens_total)` is what providers bill as input and output; a plain `sum` counts each token once.
+- Tokens of a fallback to another model are of that model, as `model` of the call is. A stand-in that is not listed is `other`, never
+  the model that was asked.
 - A failed call (status 400 or above) counts tokens only if its provider reported them. A call that was cut before its
   provider reported any counts an estimate: the budget filter's, or where none runs, of the output alone.
 - Histograms are cumulative counters, so the page calls their type `counter`; `rate` and `histogram_quantile` take them

@@ -2,12 +2,16 @@
 //!
 //! Every phase answers Continue. Bodies are read only as far as needed: the request's until its model is known, the
 //! answer's only where nobody else counts tokens. All recording happens in the log phase, once.
+//!
+//! The model of a call is the one that ran, as far as anybody knows: adapt says which answered, route which was decided on,
+//! and without both it is the one that the call names.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::{Body, Handoff, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Setup, Stream, Timestamp, Usage, UsageSource, handoff, metric};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Setup, Stream, Timestamp, Usage, UsageSource, metric};
 use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts, UsageMeter};
 
 use crate::config::Policy;
@@ -120,12 +124,22 @@ impl Stream for Observation {
         let code = cx.attributes.response_code();
         let status = label::status(code);
         let route = label::configured(cx.attributes.route_name());
-        // The route names a cluster even for calls that were refused: that provider was never asked.
-        let provider = if answered_here { NONE.into() } else { label::configured(cx.attributes.cluster_name()) };
-        let model = self.metrics.models.of(self.model.name());
+        let attempt = handoff::attempt(cx.handoff).filter(|_| !answered_here);
+        let provider = match &attempt {
+            // The route names a cluster even for calls that were refused: that provider was never asked.
+            _ if answered_here => NONE.into(),
+            Some(attempt) => label::configured(Some(attempt.provider.clone())),
+            None => label::configured(cx.attributes.cluster_name()),
+        };
+        let ran = attempt.as_ref().and_then(|attempt| attempt.model.clone()).or_else(|| decided(cx.handoff));
+        let model = self.metrics.models.of(ran.as_deref().or_else(|| self.model.name()));
 
         let labels = [("route", &*route), ("model", model), ("provider", &*provider), ("status", &*status)];
         cx.meter.add(metric::REQUESTS, &labels, 1);
+        if attempt.is_some_and(|attempt| is_fallback(cx.handoff, &attempt)) {
+            let labels = [("model", model), ("provider", &*provider), ("status", &*status)];
+            cx.meter.add(metric::FALLBACKS, &labels, 1);
+        }
 
         let duration = cx.attributes.duration().unwrap_or_else(|| cx.now.since(started));
         self.metrics.duration.borrow_mut().observe(cx.meter, &route, &status, duration);
@@ -151,6 +165,16 @@ impl Observation {
 /// Whether no provider had a say in the answer: a refusal, an answer of the gateway's own, or a cache hit.
 fn is_answered_here(handoff: &dyn Handoff) -> bool {
     handoff::is_local_reply(handoff) || handoff::is_cache_hit(handoff)
+}
+
+/// The model that the provider filter decided on, whatever the call names.
+fn decided(handoff: &dyn Handoff) -> Option<String> {
+    handoff::routing(handoff)?.model
+}
+
+/// Whether the last attempt was at another provider than the first. Asking one again is no fallback.
+fn is_fallback(handoff: &dyn Handoff, last: &Attempt) -> bool {
+    handoff::first_asked(handoff).is_some_and(|first| first != last.provider)
 }
 
 /// Gemini names the model in the path, so the facts of such a request stand without its body.

@@ -12,7 +12,8 @@
 //! - [`catalog`]: every metric of the project in one table, from which `METRICS.md` is written.
 //!
 //! Tokens come from the record that the budget filter hands off. Only where no budget filter runs does this one read
-//! answers itself. It does not read prompts: of a request's body it looks at the top-level `model` alone.
+//! answers itself. It does not read prompts: of a request's body it looks at the top-level `model` alone. Which model ran, at which
+//! provider, and whether that was a fallback, is the provider filter's hand-off.
 
 pub mod catalog;
 pub mod config;

@@ -1,3 +1,5 @@
+mod routed;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

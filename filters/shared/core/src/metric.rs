@@ -5,6 +5,8 @@
 
 /// Finished calls, by route, model, provider and status.
 pub const REQUESTS: &str = "gateway_requests_total";
+/// Finished calls that went on to another provider than the one asked first, by model, the provider asked last and status.
+pub const FALLBACKS: &str = "gateway_fallbacks_total";
 /// Duration of calls in seconds, as the cumulative series of a Prometheus histogram.
 pub const REQUEST_DURATION: &str = "gateway_request_duration_seconds";
 /// Tokens that the provider was paid for, by type.
