@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tollgate-budget", FILTER),
     ("tollgate-cache", FILTER),
     ("tollgate-metrics", FILTER),
+    ("tollgate-provider", FILTER),
     ("tollgate-core", &[]),
     ("tollgate-llm", &["tollgate-core"]),
     ("tollgate-host", &["proxy-wasm", "tollgate-core"]),
