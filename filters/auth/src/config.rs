@@ -16,11 +16,11 @@ use std::collections::BTreeSet;
 
 use tollgate_core::ports::Environment;
 use tollgate_core::{ConfigError, config};
+use tollgate_llm::query;
 
 use crate::api_key::ApiKeys;
 use crate::jwt::Verifier;
 use crate::outgoing::IdentityHeaders;
-use crate::query;
 use crate::remote::{Remote, Watched};
 pub use remote::RemoteSpec;
 pub use source::Source;

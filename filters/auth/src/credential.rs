@@ -12,9 +12,9 @@ use std::borrow::Cow;
 use std::str;
 
 use tollgate_core::{HeaderList, header};
+use tollgate_llm::query;
 
 use crate::denial::Denial;
-use crate::query;
 
 /// The headers that may carry a credential. All of them are removed from every call.
 pub const HEADERS: &[&str] = &[AUTHORIZATION, "api-key", "x-api-key", "x-goog-api-key"];

@@ -11,9 +11,7 @@
 //! A refusal names the model that was asked for, since the caller wrote it, and never the list.
 
 use tollgate_core::{Refusal, Reply};
-use tollgate_llm::{Api, Dialect, ModelPattern, RequestFacts, refuse};
-
-use crate::query;
+use tollgate_llm::{Api, Dialect, ModelPattern, RequestFacts, query, refuse};
 
 /// The caller's own budget, answered by the gateway.
 const OWN_PATHS: &[&[u8]] = &[b"/gateway/budget"];

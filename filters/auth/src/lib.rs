@@ -38,7 +38,6 @@ pub mod jwt;
 pub mod memory;
 mod name;
 pub mod outgoing;
-mod query;
 pub mod remote;
 pub mod stream;
 #[cfg(test)]

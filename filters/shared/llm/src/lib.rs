@@ -9,6 +9,7 @@
 mod api;
 mod done;
 mod model_pattern;
+pub mod query;
 mod refusal;
 mod request;
 pub mod scan;

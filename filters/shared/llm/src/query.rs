@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 /// The path in front of its query.
-pub(crate) fn bare(path: &[u8]) -> &[u8] {
+pub fn bare(path: &[u8]) -> &[u8] {
     path.split(|byte| *byte == b'?').next().unwrap_or(path)
 }
 
 /// The decoded values of all pairs of these names, in order; empty for a name without `=`.
-pub(crate) fn values<'p>(path: &'p [u8], names: &[&[u8]]) -> impl Iterator<Item = Cow<'p, [u8]>> {
+pub fn values<'p>(path: &'p [u8], names: &[&[u8]]) -> impl Iterator<Item = Cow<'p, [u8]>> {
     pairs(path)
         .map(|(_, pair)| split(pair))
         .filter(|(name, _)| is_one_of(name, names))
@@ -21,7 +21,7 @@ pub(crate) fn values<'p>(path: &'p [u8], names: &[&[u8]]) -> impl Iterator<Item 
 }
 
 /// The path without the pairs of these names; `None` if it has none of them.
-pub(crate) fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
+pub fn without(path: &[u8], names: &[&[u8]]) -> Option<Vec<u8>> {
     let is_named = |pair: &[u8]| is_one_of(split(pair).0, names);
     if !pairs(path).any(|(_, pair)| is_named(pair)) {
         return None;
