@@ -23,6 +23,7 @@ pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
 pub use request::{
     BadRequest, BytesPerToken, CountedText, PromptSize, RequestFacts, force_stream_usage, limit_output,
+    model_in_body, model_in_path, prompt_prefix,
 };
 pub use scan::ModelScanner;
 pub use stream_end::{Cut, StreamCutter};

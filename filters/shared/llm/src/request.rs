@@ -10,6 +10,7 @@ mod members;
 mod named_models;
 mod output_limit;
 mod prompt;
+mod prompt_prefix;
 mod splice;
 mod stream_usage;
 #[cfg(test)]
@@ -25,8 +26,10 @@ pub use exact::CountedText;
 pub use input_tokens::BytesPerToken;
 use members::Members;
 use named_models::NamedModels;
+pub use named_models::{model_in_body, model_in_path};
 pub use output_limit::limit_output;
 pub use prompt::PromptSize;
+pub use prompt_prefix::prompt_prefix;
 pub use stream_usage::force_stream_usage;
 
 /// What a request asks for.
@@ -66,6 +69,32 @@ impl fmt::Display for BadRequest {
 }
 
 impl std::error::Error for BadRequest {}
+
+impl BadRequest {
+    fn empty() -> Self {
+        Self("the request body is empty: send one JSON object".into())
+    }
+
+    fn unreadable(error: &serde_json::Error) -> Self {
+        Self(if error.is_data() {
+            "the request body must be one JSON object".into()
+        } else {
+            format!("the request body is not valid JSON (line {}, column {})", error.line(), error.column())
+        })
+    }
+
+    fn twice(name: &str) -> Self {
+        Self(format!("`{name}` is given twice: give it once"))
+    }
+
+    fn wrong_case(name: &str) -> Self {
+        Self(format!("write `{name}` exactly so: its case differs in the request"))
+    }
+
+    fn wrong_type(name: &str, expected: &str) -> Self {
+        Self(format!("`{name}` must be {expected}"))
+    }
+}
 
 impl RequestFacts {
     /// Reads a whole request body. An error: no JSON object, or a deciding member that is ambiguous or of a wrong type.

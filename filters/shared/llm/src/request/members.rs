@@ -56,15 +56,9 @@ impl<'a> Members<'a> {
     /// Reads a whole request body.
     pub(super) fn of_body(body: &'a [u8]) -> Result<Self, BadRequest> {
         if body.is_empty() {
-            return Err(BadRequest("the request body is empty: send one JSON object".into()));
+            return Err(BadRequest::empty());
         }
-        let members: Self = serde_json::from_slice(body).map_err(|error| {
-            BadRequest(if error.is_data() {
-                "the request body must be one JSON object".into()
-            } else {
-                format!("the request body is not valid JSON (line {}, column {})", error.line(), error.column())
-            })
-        })?;
+        let members: Self = serde_json::from_slice(body).map_err(|error| BadRequest::unreadable(&error))?;
         members.checked()
     }
 
@@ -90,7 +84,7 @@ impl<'a> Members<'a> {
         let written = raw.get().trim_matches('"');
         let whole = written.split_once('.').filter(|(_, fraction)| fraction.bytes().all(|digit| digit == b'0'));
         let count = whole.map_or(written, |(whole, _)| whole).parse();
-        count.map(Some).map_err(|_| wrong_type(name, "a whole number that is not negative"))
+        count.map(Some).map_err(|_| BadRequest::wrong_type(name, "a whole number that is not negative"))
     }
 
     /// The value under a name as it was written; `null` counts as absent.
@@ -105,7 +99,7 @@ impl<'a> Members<'a> {
 
     fn value<T: Deserialize<'a>>(&self, name: &'static str, expected: &str) -> Result<Option<T>, BadRequest> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong_type(name, expected))
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| BadRequest::wrong_type(name, expected))
     }
 
     fn checked(self) -> Result<Self, BadRequest> {
@@ -124,10 +118,9 @@ impl<'a> Members<'a> {
             return;
         };
         if *spelling != written {
-            self.problem =
-                Some(BadRequest(format!("write `{spelling}` exactly so: its case differs in the request")));
+            self.problem = Some(BadRequest::wrong_case(spelling));
         } else if self.written(name).is_some() {
-            self.problem = Some(BadRequest(format!("`{name}` is given twice: give it once")));
+            self.problem = Some(BadRequest::twice(name));
         } else {
             self.found.push((name, raw));
         }
@@ -136,7 +129,7 @@ impl<'a> Members<'a> {
 
 /// Whether `written` is `name` to a reader that folds case as Unicode does, as Go's does: two letters outside of ASCII
 /// fold into it, the long s and the Kelvin sign.
-fn is_same_but_for_case(name: &str, written: &str) -> bool {
+pub(super) fn is_same_but_for_case(name: &str, written: &str) -> bool {
     written.chars().map(folded).eq(name.chars().map(|letter| letter.to_ascii_lowercase()))
 }
 
@@ -146,10 +139,6 @@ fn folded(letter: char) -> char {
         '\u{212a}' => 'k',
         _ => letter.to_ascii_lowercase(),
     }
-}
-
-fn wrong_type(name: &str, expected: &str) -> BadRequest {
-    BadRequest(format!("`{name}` must be {expected}"))
 }
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -9,8 +9,14 @@
 //!
 //! What a query names (`?model=`) is left out: none of these endpoints reads it.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
 use super::BadRequest;
-use super::members::Members;
+use super::members::{Members, is_same_but_for_case};
 use crate::api::{Api, decoded, gemini_model, segments, without_parameters};
 
 /// The segments in front of the name of what runs; Azure does not mind their case.
@@ -44,6 +50,83 @@ impl NamedModels {
     }
 }
 
+/// The model that a path names, whatever endpoint it is of: Gemini's `models/{model}:{method}`, a deployment, an engine. What it
+/// names runs, whatever the body says.
+pub fn model_in_path(path: &[u8]) -> Option<String> {
+    if is_method_of_a_model(path) { gemini_model(path) } else { deployments(path).pop() }
+}
+
+/// Also of the methods that no [`Api`] is for, such as `:countTokens` and `:embedContent`.
+fn is_method_of_a_model(path: &[u8]) -> bool {
+    if matches!(Api::of(path), Api::GenerateContent | Api::StreamGenerateContent) {
+        return true;
+    }
+    let path = decoded(path);
+    segments(&path).rev().nth(1).is_some_and(|parent| parent.eq_ignore_ascii_case(b"models"))
+}
+
+/// The model that a whole body names, by the rules of [`super::RequestFacts::parse`] and for a part of its price: nothing else of
+/// the body is looked at. An error: no JSON object, or a `model` that is no string, stands twice or is written in another case.
+pub fn model_in_body(body: &[u8]) -> Result<Option<String>, BadRequest> {
+    if body.is_empty() {
+        return Err(BadRequest::empty());
+    }
+    let model: ModelOnly<'_> = serde_json::from_slice(body).map_err(|error| BadRequest::unreadable(&error))?;
+    match model {
+        ModelOnly { problem: Some(problem), .. } => Err(problem),
+        ModelOnly { written: None, .. } => Ok(None),
+        ModelOnly { written: Some(raw), .. } => {
+            serde_json::from_str(raw.get()).map_err(|_| BadRequest::wrong_type("model", "a string"))
+        }
+    }
+}
+
+/// The one member that is read here.
+#[derive(Default)]
+struct ModelOnly<'a> {
+    written: Option<&'a RawValue>,
+    problem: Option<BadRequest>,
+}
+
+/// The name of a member: a piece of the body itself unless it holds an escape.
+#[derive(serde::Deserialize)]
+struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
+
+impl<'de> Deserialize<'de> for ModelOnly<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ModelVisitor)
+    }
+}
+
+struct ModelVisitor;
+
+impl<'de> Visitor<'de> for ModelVisitor {
+    type Value = ModelOnly<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut model = ModelOnly::default();
+        while let Some(Name(name)) = map.next_key()? {
+            if !is_same_but_for_case("model", &name) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let written = map.next_value()?;
+            if name != "model" {
+                model.problem = model.problem.or_else(|| Some(BadRequest::wrong_case("model")));
+            } else if model.written.is_some() {
+                model.problem = model.problem.or_else(|| Some(BadRequest::twice("model")));
+            } else {
+                model.written = Some(written);
+            }
+        }
+        Ok(model)
+    }
+}
+
 /// The names behind the markers, in the order of the path.
 fn deployments(path: &[u8]) -> Vec<String> {
     let path = decoded(path);
@@ -55,7 +138,10 @@ fn deployments(path: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::RequestFacts;
 
     fn named(path: &str, body: &str) -> (Option<String>, Vec<String>) {
         let members = Members::of_body(body.as_bytes()).unwrap();
@@ -89,6 +175,76 @@ mod tests {
     fn where_the_path_names_none_the_body_decides() {
         for path in ["/v1/chat/completions", "/deployments", "/v1/chat/completions?x=/deployments/dear/y"] {
             assert_eq!(named(path, r#"{"model":"m"}"#), (Some("m".into()), vec![]), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_names_its_model_whatever_endpoint_it_is_of() {
+        for (path, model) in [
+            ("/v1beta/models/m:generateContent?x=/deployments/y/z", Some("m")),
+            ("/v1beta/models/m:countTokens", Some("m")),
+            ("/v1beta/Models/m%3AbatchEmbedContents/", Some("m")),
+            ("/v1/projects/p/locations/l/publishers/google/models/m:rawPredict", Some("m")),
+            ("/v1beta/models/m", None),
+            ("/v1beta/files/f:download", None),
+            ("/openai/deployments/m/images/generations?api-version=1", Some("m")),
+            ("/deployments/a/deployments/b/chat/completions", Some("b")),
+            ("/v1/chat/completions", None),
+            ("/v1/models", None),
+            ("", None),
+        ] {
+            assert_eq!(model_in_path(path.as_bytes()).as_deref(), model, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_names_its_model_in_doubt_is_refused() {
+        for (body, told) in [
+            ("", "the request body is empty: send one JSON object"),
+            (r#"["m"]"#, "the request body must be one JSON object"),
+            (r#"{"model":"m""#, "the request body is not valid JSON (line 1, column 12)"),
+            (r#"{"model":"m"}{}"#, "the request body is not valid JSON (line 1, column 14)"),
+            (r#"{"model":7}"#, "`model` must be a string"),
+            (r#"{"model":["m"]}"#, "`model` must be a string"),
+            (r#"{"model":"m","model":"n"}"#, "`model` is given twice: give it once"),
+            (r#"{"model":null,"model":"n"}"#, "`model` is given twice: give it once"),
+            (r#"{"model":"m","mod\u0065l":"n"}"#, "`model` is given twice: give it once"),
+            (r#"{"MODEL":"m"}"#, "write `model` exactly so: its case differs in the request"),
+            (r#"{"model":"m","Model":1}"#, "write `model` exactly so: its case differs in the request"),
+        ] {
+            assert_eq!(model_in_body(body.as_bytes()).unwrap_err().to_string(), told, "{body}");
+        }
+        for (body, model) in [
+            (r#"{"model":"m\u00e9","messages":[{"model":"n"}]}"#, Some("mé")),
+            (r#"{"a":{"model":"n"},"mode":1,"models":["n"]}"#, None),
+            (r#"{"model":null}"#, None),
+            (r#" {"x":[[[]]],"model":"" } "#, Some("")),
+        ] {
+            assert_eq!(model_in_body(body.as_bytes()).unwrap().as_deref(), model, "{body}");
+        }
+    }
+
+    proptest! {
+        /// Whoever reads a body whole finds the same model in it, or refuses it as well.
+        #[test]
+        fn the_cheap_reader_agrees_with_the_whole_one(
+            members in prop::collection::vec((r#""(model|Model|mod\\u0065l|mode|n|x)""#, r#"("[a-c]"|7|null|\[\]|\{"model":1\})"#), 0..4),
+            tail in "[ x}]?",
+        ) {
+            let members: Vec<_> = members.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            let body = format!("{{{}}}{tail}", members.join(","));
+            let whole = RequestFacts::parse(b"/v1/chat/completions", body.as_bytes());
+            match (model_in_body(body.as_bytes()), whole) {
+                (Ok(model), Ok(facts)) => prop_assert_eq!(model, facts.model),
+                (Err(_), whole) => prop_assert!(whole.is_err(), "{}", body),
+                // The other refuses more: `n` that is no number.
+                (Ok(_), Err(problem)) => prop_assert!(problem.to_string().contains("`n`"), "{}: {}", body, problem),
+            }
+        }
+
+        #[test]
+        fn no_bytes_break_it(path: Vec<u8>, body: Vec<u8>) {
+            let _ = (model_in_path(&path), model_in_body(&body));
         }
     }
 
