@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tollgate_core::{ConfigError, Setup, Stream};
 
-use crate::config::Spec;
+use crate::config::Policy;
 
 /// The policy.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Adapt;
 
 impl Adapt {
     /// From the configuration.
-    pub fn new(_spec: Spec, _setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
+    pub fn new(_policy: Policy, _setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
         Ok(Self)
     }
 }

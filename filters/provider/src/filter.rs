@@ -6,7 +6,7 @@ use tollgate_core::ports::{Body, Headers};
 use tollgate_core::{ConfigError, Cx, Filter, Flow, Setup, Stream};
 
 use crate::adapt::{Adapt, AdaptStream};
-use crate::config;
+use crate::config::{self, Policy};
 use crate::route::{Route, RouteStream};
 
 /// Either part of the filter.
@@ -32,11 +32,16 @@ impl Filter for ProviderFilter {
     type Stream = ProviderStream;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        let spec = config::parse(setup.config)?;
-        match setup.root {
-            "route" => Route::new(spec, setup).map(|route| Self::Route(Rc::new(route))),
-            "adapt" => Adapt::new(spec, setup).map(|adapt| Self::Adapt(Rc::new(adapt))),
-            _ => Err(ConfigError::at("", "the plugin's root_id must be `route` or `adapt`")),
+        let is_adapt = match setup.root {
+            "route" => false,
+            "adapt" => true,
+            _ => return Err(ConfigError::at("", "the plugin's root_id must be `route` or `adapt`")),
+        };
+        let policy = Policy::new(config::parse(setup.config)?, setup.env, is_adapt)?;
+        if is_adapt {
+            Adapt::new(policy, setup).map(|adapt| Self::Adapt(Rc::new(adapt)))
+        } else {
+            Ok(Self::Route(Rc::new(Route::new(policy, setup.random))))
         }
     }
 

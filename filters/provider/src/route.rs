@@ -1,10 +1,6 @@
 //! Downstream: which model runs on which pool.
 
-use std::rc::Rc;
-
-use tollgate_core::{ConfigError, Setup, Stream};
-
-use crate::config::Spec;
+use crate::config::Policy;
 
 /// The policy.
 #[derive(Debug)]
@@ -12,8 +8,8 @@ pub struct Route;
 
 impl Route {
     /// From the configuration.
-    pub fn new(_spec: Spec, _setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        Ok(Self)
+    pub fn new(_policy: Policy, _random: [u8; 16]) -> Self {
+        Self
     }
 }
 
@@ -23,9 +19,9 @@ pub struct RouteStream;
 
 impl RouteStream {
     /// Opens it.
-    pub fn open(_policy: &Rc<Route>) -> Self {
+    pub fn open(_policy: &std::rc::Rc<Route>) -> Self {
         Self
     }
 }
 
-impl Stream for RouteStream {}
+impl tollgate_core::Stream for RouteStream {}
