@@ -22,8 +22,8 @@ pub use api::{Api, Dialect};
 pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
 pub use request::{
-    BadRequest, BytesPerToken, CountedText, PromptSize, RequestFacts, force_stream_usage, limit_output,
-    model_in_body, model_in_path, prompt_prefix,
+    BadRequest, BodyEdits, BytesPerToken, CountedText, Edited, PromptSize, RequestFacts, edit_body, encoded_name,
+    force_stream_usage, limit_output, model_in_body, model_in_path, prompt_prefix, rename_in_path, rename_in_query,
 };
 pub use scan::ModelScanner;
 pub use stream_end::{Cut, StreamCutter};

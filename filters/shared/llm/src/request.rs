@@ -4,6 +4,7 @@
 //! name that stands twice, and some (Go's) also on its case; so both are refused, instead of guessing which one counts.
 //! Nothing else is checked: what a provider takes is the provider's business.
 
+mod edit;
 mod exact;
 mod input_tokens;
 mod members;
@@ -11,6 +12,7 @@ mod named_models;
 mod output_limit;
 mod prompt;
 mod prompt_prefix;
+mod rename;
 mod splice;
 mod stream_usage;
 #[cfg(test)]
@@ -21,6 +23,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+pub use edit::{BodyEdits, Edited, edit_body};
 use exact::CountTokens;
 pub use exact::CountedText;
 pub use input_tokens::BytesPerToken;
@@ -30,6 +33,7 @@ pub use named_models::{model_in_body, model_in_path};
 pub use output_limit::limit_output;
 pub use prompt::PromptSize;
 pub use prompt_prefix::prompt_prefix;
+pub use rename::{encoded_name, rename_in_path, rename_in_query};
 pub use stream_usage::force_stream_usage;
 
 /// What a request asks for.

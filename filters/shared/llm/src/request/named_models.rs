@@ -20,7 +20,7 @@ use super::members::{Members, is_same_but_for_case};
 use crate::api::{Api, decoded, gemini_model, segments, without_parameters};
 
 /// The segments in front of the name of what runs; Azure does not mind their case.
-const MARKERS: &[&[u8]] = &[b"deployments", b"engines"];
+pub(super) const MARKERS: &[&[u8]] = &[b"deployments", b"engines"];
 
 /// The models that a request names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn model_in_path(path: &[u8]) -> Option<String> {
 }
 
 /// Also of the methods that no [`Api`] is for, such as `:countTokens` and `:embedContent`.
-fn is_method_of_a_model(path: &[u8]) -> bool {
+pub(super) fn is_method_of_a_model(path: &[u8]) -> bool {
     if matches!(Api::of(path), Api::GenerateContent | Api::StreamGenerateContent) {
         return true;
     }

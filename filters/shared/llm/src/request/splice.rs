@@ -1,5 +1,7 @@
 //! Changes a few bytes of a request body and keeps all others, so that the provider gets what the caller wrote.
 
+use std::ops::Range;
+
 use serde_json::value::RawValue;
 
 /// Text that is put where other text stood.
@@ -16,6 +18,17 @@ impl Splice {
     /// Replaces a value that was read from `body`.
     pub(super) fn replace(body: &[u8], old: &RawValue, new: impl Into<String>) -> Option<Self> {
         Some(Self { at: offset(body, old)?, old_length: old.get().len(), new: new.into() })
+    }
+
+    /// Takes bytes of a body away.
+    pub(super) fn cut(bytes: Range<usize>) -> Self {
+        Self { at: bytes.start, old_length: bytes.len(), new: String::new() }
+    }
+
+    /// Puts text behind the brace of the object that is `body` itself.
+    pub(super) fn first(body: &[u8], new: String) -> Option<Self> {
+        let at = body.iter().position(|byte| *byte == b'{')?.checked_add(1)?;
+        Some(Self { at, old_length: 0, new })
     }
 
     /// Puts a member, `"name":value`, in front of those of the object that is `body` itself.
@@ -52,6 +65,6 @@ pub(super) fn apply(body: &[u8], mut splices: Vec<Splice>) -> Option<Vec<u8>> {
 }
 
 /// Where a value that was read from `body` stands in it.
-fn offset(body: &[u8], raw: &RawValue) -> Option<usize> {
+pub(super) fn offset(body: &[u8], raw: &RawValue) -> Option<usize> {
     (raw.get().as_ptr() as usize).checked_sub(body.as_ptr() as usize).filter(|offset| *offset < body.len())
 }
