@@ -145,6 +145,13 @@ pub const ALL: &[Metric] = &[
         help: "What the cache did.",
     },
     Metric {
+        name: metric::UPSTREAM_ATTEMPTS,
+        kind: Kind::Counter,
+        unit: "requests",
+        labels: &["provider", "model", "status"],
+        help: "Requests that were sent to providers: each try of a call, however it ended.",
+    },
+    Metric {
         name: metric::BUILD_INFO,
         kind: Kind::Gauge,
         unit: "always 1",
@@ -159,7 +166,8 @@ const LABEL_NOTES: &[(&str, &str)] = &[
     (
         "model",
         "the model that ran; where none ran, the one that the provider filter decided on; without that filter, the one that the call \
-         names. `other`: it is not listed in `models` of `metrics.json`; `none`: there is none",
+         names. `other`: it is not listed in `models` of `metrics.json` (of attempts: not named in `providers.json`); `none`: there is \
+         none",
     ),
     (
         "provider",
@@ -167,7 +175,11 @@ const LABEL_NOTES: &[(&str, &str)] = &[
          anybody was asked, the cluster that the call's route led to; `none`: answered by the gateway itself (refusal, cache hit), \
          or no route",
     ),
-    ("status", "the response code; `0`: the client left before any response began; `other`: no HTTP status"),
+    (
+        "status",
+        "the response code; `0`: the client left before any response began; of attempts `no_answer`: none began; `other`: no \
+         HTTP status",
+    ),
     (
         "type",
         "of tokens `input` or `output`, the provider's own totals (OpenTelemetry `gen_ai.token.type`); of signatures \

@@ -31,6 +31,8 @@ pub const BUDGET_TOKENS_OVERRUN: &str = "gateway_budget_tokens_overrun_total";
 pub const BUDGET_CONFLICTS: &str = "gateway_budget_conflicts_total";
 /// Cache outcomes, by result.
 pub const CACHE: &str = "gateway_cache_total";
+/// Requests that were sent to providers, by provider, model and how each ended.
+pub const UPSTREAM_ATTEMPTS: &str = "gateway_upstream_attempts_total";
 /// Always 1; the labels carry filter and version.
 pub const BUILD_INFO: &str = "gateway_build_info";
 
