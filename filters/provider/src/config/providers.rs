@@ -120,6 +120,11 @@ impl Providers {
         self.0.get(name)
     }
 
+    /// All of them, in the order of their names, for who takes them apart.
+    pub fn into_all(self) -> impl Iterator<Item = Provider> {
+        self.0.into_values()
+    }
+
     /// All of them, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
         self.0.values()

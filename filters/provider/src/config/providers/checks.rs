@@ -10,7 +10,7 @@ use super::spec::ProviderSpec;
 pub(crate) const CREDENTIALS: &[&str] =
     &["api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"];
 /// The parameters that may.
-pub(crate) const CREDENTIAL_PARAMETERS: &[&str] = &["access_token", "key"];
+pub(crate) const CREDENTIAL_PARAMETERS: &[&[u8]] = &[b"access_token", b"key"];
 
 /// They say how the request is carried, or what the body is; both are Envoy's or the caller's to say.
 const FIXED: &[&str] = &[
@@ -97,7 +97,7 @@ pub(super) fn query(path: &str, query: BTreeMap<String, String>) -> Result<Vec<(
         if name.is_empty() || !is_text(&name) {
             return Err(ConfigError::at(path, "a parameter's name must be text of one line, and not empty"));
         }
-        if CREDENTIAL_PARAMETERS.contains(&lower.as_str()) {
+        if CREDENTIAL_PARAMETERS.contains(&lower.as_bytes()) {
             let problem = format!("`{lower}` carries a credential: write it under `credential`, as a header");
             return Err(ConfigError::at(path, problem));
         }
