@@ -103,6 +103,13 @@ pub const ALL: &[Metric] = &[
         help: "Attempts to fetch keys from their server.",
     },
     Metric {
+        name: metric::ROUTES,
+        kind: Kind::Counter,
+        unit: "calls",
+        labels: &["pool", "result"],
+        help: "Where calls were sent, or why nowhere.",
+    },
+    Metric {
         name: metric::BUDGET,
         kind: Kind::Counter,
         unit: "calls",
@@ -186,11 +193,13 @@ const LABEL_NOTES: &[(&str, &str)] = &[
          `remembered` (by this worker), `proxy` (checked by Envoy) or `module` (checked in the filter)",
     ),
     ("part", "disjoint parts; of input `uncached`, `cached`, `cache_write`; of output `answer`, `reasoning`"),
+    ("pool", "a pool of `providers.json`; `none`: no pool was chosen"),
     ("source", "`api_keys`, or the name of the issuer"),
     (
         "result",
         "of auth `allowed`, `denied`; of a fetch `fetched`, `not_modified`, `unreachable`, `status` (any other than 200, 304, 503 \
-         and 504), `too_large`, `unreadable`; of the cache `bypass`, `hit`, `miss`, `refresh`",
+         and 504), `too_large`, `unreadable`; of a route `routed`, `overridden`, `unknown_model`, `no_model` (by the rule of that name), `cooling` (all its \
+         providers asked for patience), `not_found`, `refused` (not understood); of the cache `bypass`, `hit`, `miss`, `refresh`",
     ),
     ("reason", "allowed: how the caller proved who it is; denied: the code of the refusal"),
     (

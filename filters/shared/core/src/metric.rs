@@ -19,6 +19,8 @@ pub const AUTH_SIGNATURES: &str = "gateway_auth_signatures_total";
 pub const AUTH_KEYS_AGE: &str = "gateway_auth_keys_age_seconds";
 /// Attempts to fetch keys, by source and result.
 pub const AUTH_KEY_FETCHES: &str = "gateway_auth_key_fetches_total";
+/// Where calls were sent, by pool and by how that was decided.
+pub const ROUTES: &str = "gateway_routes_total";
 /// Budget decisions, by decision and, where one rule made it, by that rule.
 pub const BUDGET: &str = "gateway_budget_total";
 /// Tokens reserved for admitted calls.
@@ -44,6 +46,7 @@ pub const LABELS: &[&str] = &[
     "le",
     "model",
     "part",
+    "pool",
     "provider",
     "reason",
     "result",
