@@ -29,7 +29,7 @@ pub use exact::CountedText;
 pub use input_tokens::BytesPerToken;
 use members::Members;
 use named_models::NamedModels;
-pub use named_models::{model_in_body, model_in_path};
+pub use named_models::{is_plain_path, model_in_body, model_in_path};
 pub use output_limit::limit_output;
 pub use prompt::PromptSize;
 pub use prompt_prefix::prompt_prefix;

@@ -51,9 +51,19 @@ impl NamedModels {
 }
 
 /// The model that a path names, whatever endpoint it is of: Gemini's `models/{model}:{method}`, a deployment, an engine. What it
-/// names runs, whatever the body says.
+/// names runs, whatever the body says; but see [`is_plain_path`].
 pub fn model_in_path(path: &[u8]) -> Option<String> {
     if is_method_of_a_model(path) { gemini_model(path) } else { deployments(path).pop() }
+}
+
+/// Whether every reader finds the same segments in a path. With an encoded `/`, a backslash or a way up in it, a server could find
+/// another model there.
+pub fn is_plain_path(path: &[u8]) -> bool {
+    let count = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+    let plain = decoded(path);
+    let goes_up = segments(&plain).any(|segment| matches!(without_parameters(segment), b"." | b".."));
+    !goes_up && !plain.contains(&b'\\') && count(&plain) == count(path.get(..end).unwrap_or(path))
 }
 
 /// Also of the methods that no [`Api`] is for, such as `:countTokens` and `:embedContent`.
@@ -194,6 +204,16 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(model_in_path(path.as_bytes()).as_deref(), model, "{path}");
+            assert!(is_plain_path(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "/v1beta/models/dear%2Fcheap:generateContent",
+            "/v1beta/models/dear%5Ccheap:generateContent",
+            "/deployments/dear/..%2fcheap/chat/completions",
+            "/deployments/dear/deployments/cheap/%2E%2e/%2e./chat/completions",
+            "/deployments/cheap/..;x/chat/completions",
+        ] {
+            assert!(!is_plain_path(path.as_bytes()), "{path}");
         }
     }
 
@@ -244,7 +264,7 @@ mod tests {
 
         #[test]
         fn no_bytes_break_it(path: Vec<u8>, body: Vec<u8>) {
-            let _ = (model_in_path(&path), model_in_body(&body));
+            let _ = (model_in_path(&path), is_plain_path(&path), model_in_body(&body));
         }
     }
 
