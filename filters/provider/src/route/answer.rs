@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use tollgate_core::{Refusal, Reply};
-use tollgate_llm::{BadRequest, Dialect, refuse};
+use tollgate_llm::{Dialect, refuse};
 
 use super::asked::Unclear;
 
@@ -13,8 +13,10 @@ use super::asked::Unclear;
 const MOST_SHOWN: usize = 100;
 
 /// 400: it is open what is asked for.
-pub(super) fn unclear(dialect: Dialect, unclear: Unclear) -> Reply {
+pub(super) fn unclear(dialect: Dialect, unclear: &Unclear) -> Reply {
     let message = match unclear {
+        Unclear::Body(bad) => &bad.to_string(),
+        Unclear::Path => "The path could name two models. Write it without `%2F`, backslashes, `.` and `..`.",
         Unclear::Several => "The query names several models. Name one.",
         Unclear::Empty => "The request body is empty: send one JSON object.",
         Unclear::Socket => "The models of a socket to this path cannot be seen. Send each request by itself.",
@@ -26,11 +28,6 @@ pub(super) fn unclear(dialect: Dialect, unclear: Unclear) -> Reply {
         Unclear::Nameless => "The request names no model. Name one in `model`.",
     };
     refuse(dialect, Refusal::InvalidRequest, message)
-}
-
-/// 400: the body leaves it open.
-pub(super) fn bad_body(dialect: Dialect, bad: &BadRequest) -> Reply {
-    refuse(dialect, Refusal::InvalidRequest, &bad.to_string())
 }
 
 /// 413: the body is longer than the filter holds.

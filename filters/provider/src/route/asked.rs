@@ -5,7 +5,7 @@
 //! at all others one that says it is JSON and is compressed. Bodies of other kinds name no model and are not held.
 
 use tollgate_core::{HeaderList, header};
-use tollgate_llm::{Api, model_in_path, query};
+use tollgate_llm::{Api, BadRequest, is_plain_path, model_in_path, query};
 
 /// What the head tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub(super) enum Asked {
 }
 
 /// Why a request is not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unclear {
+    /// The path could be read in two ways.
+    Path,
+    /// The body does not say it plainly.
+    Body(BadRequest),
     /// The query names several models.
     Several,
     /// There is no body.
@@ -42,7 +46,7 @@ pub(super) enum Unclear {
 /// Reads a request's head. `last`: no body follows.
 pub(super) fn at_head(headers: &HeaderList, path: &[u8], last: bool) -> Asked {
     if let Some(model) = model_in_path(path) {
-        return Asked::Model(model);
+        return if is_plain_path(path) { Asked::Model(model) } else { Asked::Unclear(Unclear::Path) };
     }
     let is_inference = Api::of(path).is_inference();
     if !is_inference && is_realtime(path) {

@@ -91,7 +91,7 @@ impl Stream for RouteStream {
                 Ok(_) => self.go_on(),
                 Err(reply) => Flow::Reply(reply),
             },
-            Asked::Unclear(unclear) => self.refuse(cx, answer::unclear(self.dialect, unclear)),
+            Asked::Unclear(unclear) => self.refuse(cx, answer::unclear(self.dialect, &unclear)),
         }
     }
 
@@ -116,7 +116,7 @@ impl Stream for RouteStream {
                 let bytes = body.read();
                 let asked = match asked_in_body(*api, &bytes) {
                     Ok(asked) => asked,
-                    Err(bad) => return self.refuse(cx, answer::bad_body(self.dialect, &bad)),
+                    Err(bad) => return self.refuse(cx, answer::unclear(self.dialect, &Unclear::Body(bad))),
                 };
                 match self.decide(cx, asked.as_deref()) {
                     Ok(gone) => {
@@ -153,7 +153,7 @@ impl RouteStream {
         let asked = asked.filter(|name| !key(name).is_empty());
         if asked.is_some_and(|name| !is_name(name)) {
             meters.count(cx.meter, Verdict::Refused);
-            return Err(answer::unclear(self.dialect, Unclear::NoName));
+            return Err(answer::unclear(self.dialect, &Unclear::NoName));
         }
         let decision = match asked {
             Some(name) => decide::with_model(policy, dice, caller.as_ref(), name),
@@ -185,7 +185,7 @@ impl RouteStream {
     fn not_found(&self, asked: Option<&str>) -> Reply {
         match (asked, &self.phase) {
             (Some(name), _) => answer::model_not_found(self.dialect, name),
-            (None, Phase::Reading(api)) if api.is_inference() => answer::unclear(self.dialect, Unclear::Nameless),
+            (None, Phase::Reading(api)) if api.is_inference() => answer::unclear(self.dialect, &Unclear::Nameless),
             (None, _) => answer::not_found(self.dialect),
         }
     }
