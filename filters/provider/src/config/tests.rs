@@ -1,5 +1,7 @@
 //! Every field of pools, models and overrides is checked, and an error says where and what instead.
 
+mod documented;
+
 use serde_json::{Value, json};
 use tollgate_fakehost::FakeEnvironment;
 
