@@ -58,7 +58,7 @@ fn with_kept(reply: Reply, all: &HeaderList) -> Reply {
     kept.fold(reply, |reply, (name, value)| reply.with_header(&String::from_utf8_lossy(name), value))
 }
 
-/// One line for the operator: who was tried, and how each of them ended.
+/// One line for the operator: who was tried, and how each of them ended. The last attempt ends behind its answer, so it is told apart.
 fn tell(cx: &mut Cx<'_>, all: &HeaderList, attempt: Option<&Attempt>) {
     let routing = handoff::routing(cx.handoff).unwrap_or_default();
     let (pool, model) = (routing.pool, answer::shown(routing.model.as_deref().unwrap_or("none")));
@@ -68,6 +68,6 @@ fn tell(cx: &mut Cx<'_>, all: &HeaderList, attempt: Option<&Attempt>) {
     let trail = String::from_utf8_lossy(&trail);
     let trail: String = trail.chars().filter(|c| !c.is_control()).take(MOST_TRAIL).collect();
     cx.log.warn(&format!(
-        "no provider had an answer: pool {pool}, model {model}, last asked {last}, status {status}, attempts: {trail}"
+        "no provider had an answer: pool {pool}, model {model}, last asked {last}, status {status}, ended attempts: {trail}"
     ));
 }

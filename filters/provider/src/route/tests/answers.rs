@@ -61,7 +61,7 @@ fn where_all_providers_failed_the_caller_is_told_so_in_its_own_dialect() {
             assert_eq!(names, kept);
             assert_eq!(header(&reply, "retry-after"), Some(&b"7"[..]));
             let line = format!(
-                "warn: no provider had an answer: pool gpt, model gpt-4.1, last asked b, status {status}, attempts: a=no_answer b=503"
+                "warn: no provider had an answer: pool gpt, model gpt-4.1, last asked b, status {status}, ended attempts: a=no_answer b=503"
             );
             assert_eq!(worker.proxy.log.take(), [line]);
         }
@@ -79,8 +79,7 @@ fn the_refusal_is_in_the_dialect_of_the_call() {
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &body["error"]["type"]), (503, &json!("overloaded_error")));
     assert_eq!(body["error"]["code"], "upstream_unavailable");
-    let line =
-        "warn: no provider had an answer: pool claude, model claude-x, last asked nobody, status 503, attempts: ";
+    let line = "warn: no provider had an answer: pool claude, model claude-x, last asked nobody, status 503, ended attempts: ";
     assert_eq!(worker.proxy.log.take(), [line]);
 }
 
