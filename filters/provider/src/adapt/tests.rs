@@ -2,6 +2,7 @@
 
 mod attempts;
 mod bodies;
+mod costs;
 mod ends;
 mod refusals;
 
@@ -14,6 +15,8 @@ use tollgate_core::{Flow, Reply};
 use tollgate_fakehost::{Call, FakeHandoff, Proxy};
 
 use crate::ProviderFilter;
+
+const PROVIDERS: [&str; 7] = ["azure", "env", "plain", "prefix", "header", "claude", "openai"];
 
 /// Providers that differ in all there is.
 fn config() -> Value {
@@ -36,6 +39,8 @@ fn config() -> Value {
                 "headers": {"x-both": "env", "x-env": "e"},
             },
             "plain": {"url": "https://plain.example.com"},
+            "prefix": {"url": "https://prefix.example.com", "paths": {"/": "/base"}},
+            "header": {"url": "https://header.example.com", "headers": {"x-both": "header", "x-one": "1"}},
             "claude": {
                 "url": "https://claude.example.com",
                 "credential": {"header": "x-api-key", "from_file": "claude.yaml"},
@@ -47,7 +52,7 @@ fn config() -> Value {
                 "credential": {"header": "authorization", "scheme": "Bearer", "from_file": "openai.yaml"},
             },
         },
-        "pools": {"p": {"priorities": [["azure", "env", "plain", "claude", "openai"]]}},
+        "pools": {"p": {"priorities": [PROVIDERS]}},
         "models": {"gpt": {"pool": "p"}, "image": {"pool": "p"}, "fast": {"model": "gpt"}},
         "max_body_bytes": 4096,
         "max_cooldown": "1h",
@@ -83,9 +88,14 @@ impl Sent {
         value
     }
 
-    fn sorted(&self) -> Vec<(String, String)> {
-        let mut head = self.head.clone();
-        head.sort();
+    /// The head with several values of one name as the list that they are.
+    fn sorted(&self) -> BTreeMap<String, String> {
+        let mut head: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in &self.head {
+            head.entry(name.clone())
+                .and_modify(|list| *list += &format!(", {value}"))
+                .or_insert_with(|| value.clone());
+        }
         head
     }
 

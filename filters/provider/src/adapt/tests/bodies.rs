@@ -69,6 +69,11 @@ fn a_path_that_names_the_model_stands_above_the_body() {
         let head = [(":method", "POST"), (":path", path), (":authority", "g"), ("content-type", "application/json")];
         assert_eq!(World::new(&head, Some(body)).attempt("env").unwrap().text(), expected);
     }
+    // A query does not, where an API goes by its body.
+    let head = [(":method", "POST"), (":path", "/v1/chat/completions?model=gpt"), (":authority", "g")];
+    let sent = World::new(&head, Some(r#"{"model":"gpt"}"#)).attempt("env").unwrap();
+    assert_eq!(sent.text(), r#"{"model":"gpt/e"}"#);
+    assert_eq!(sent.header(":path"), Some("/v1/chat/completions?model=gpt&region=eu"));
     // Gemini's body has no say at all.
     let head = [(":method", "POST"), (":path", "/v1beta/models/gpt:generateContent"), (":authority", "g")];
     let body = r#"{"model":"models/gpt"}"#;
@@ -96,6 +101,12 @@ fn members_are_set_and_dropped_wherever_there_is_an_object() {
             (result, _) => panic!("{path} {body}: {result:?}"),
         }
     }
+    // What a WebSocket carries is no body, and never ends.
+    let mut world =
+        World::new(&[(":method", "GET"), (":path", "/v1/realtime"), ("upgrade", "websocket")], Some("{}"));
+    world.route(None, None);
+    let sent = world.attempt("azure").unwrap();
+    assert!(!sent.call.stream.reads_request_body() && sent.text() == "{}");
     // A name in doubt in the body of a deployment decides nothing, but what is forbidden stays forbidden.
     let head = head("/openai/deployments/gpt/chat/completions", "application/json");
     let body = r#"{"Model":"x","store":true}"#;
