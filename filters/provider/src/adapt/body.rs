@@ -1,7 +1,7 @@
 //! What becomes of a request's body, and whether it must be read for that.
 
 use tollgate_core::{HeaderList, Refusal};
-use tollgate_llm::{Api, BodyEdits, Dialect, edit_body, query, rename_in_path, rename_in_query};
+use tollgate_llm::{Api, BodyEdits, Dialect, MODEL_PARAMETERS, edit_body, query, rename_in_path, rename_in_query};
 
 /// A path in which the model has the provider's name, and what the body is then for.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) fn plan(
         let model = (Dialect::of(path) != Dialect::Gemini).then_some(name);
         return Ok(Renamed { path: Some(renamed), body: edited(model, false) });
     }
-    let is_in_query = !is_inference && query::values(path, &[b"model"]).any(|value| *value == *asked.as_bytes());
+    let is_in_query = !is_inference && query::values(path, MODEL_PARAMETERS).any(|value| *value == *asked.as_bytes());
     if is_in_query {
         return Ok(Renamed { path: rename_in_query(path, name), body: edited(None, false) });
     }

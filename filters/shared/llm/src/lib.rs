@@ -22,9 +22,9 @@ pub use api::{Api, Dialect};
 pub use model_pattern::ModelPattern;
 pub use refusal::refuse;
 pub use request::{
-    BadRequest, BodyEdits, BytesPerToken, CountedText, Edited, PromptSize, RequestFacts, edit_body, encoded_name,
-    force_stream_usage, is_plain_path, limit_output, model_in_body, model_in_path, prompt_prefix, rename_in_path,
-    rename_in_query,
+    BadRequest, BodyEdits, BytesPerToken, CountedText, Edited, MODEL_PARAMETERS, PromptSize, RequestFacts, edit_body,
+    encoded_name, force_stream_usage, is_plain_path, limit_output, model_in_body, model_in_path, prompt_prefix,
+    rename_in_path, rename_in_query,
 };
 pub use scan::ModelScanner;
 pub use stream_end::{Cut, StreamCutter};

@@ -33,7 +33,7 @@ pub use named_models::{is_plain_path, model_in_body, model_in_path};
 pub use output_limit::limit_output;
 pub use prompt::PromptSize;
 pub use prompt_prefix::prompt_prefix;
-pub use rename::{encoded_name, rename_in_path, rename_in_query};
+pub use rename::{MODEL_PARAMETERS, encoded_name, rename_in_path, rename_in_query};
 pub use stream_usage::force_stream_usage;
 
 /// What a request asks for.

@@ -152,6 +152,7 @@ fn a_model_in_the_path_or_the_query_gets_the_providers_name() {
         ("/v1beta/models/gpt:generateContent?alt=sse", "/v1beta/models/gpt%2Fe:generateContent?alt=sse&region=eu"),
         ("/openai/deployments/gpt/chat/completions", "/openai/deployments/gpt%2Fe/chat/completions?region=eu"),
         ("/v1/realtime?model=gpt", "/v1/realtime?model=gpt%2Fe&region=eu"),
+        ("/openai/realtime?deployment=gpt", "/openai/realtime?deployment=gpt%2Fe&region=eu"),
         ("/v1/realtime?a=b&model=gpt&region=us", "/v1/realtime?a=b&model=gpt%2Fe&region=eu"),
     ] {
         let mut world = World::new(&[(":method", "GET"), (":path", path), (":authority", "g")], None);
