@@ -1,8 +1,9 @@
 //! What the caller sees of who answered: nobody's name unless the operator wants it, and one clear refusal where nobody did.
 //!
 //! By the time an answer comes here, Envoy has tried whom it could. One of the statuses that it retries then says that all of
-//! them failed, and the last one's own words are of no use to the caller: they are one provider's, in that provider's
-//! dialect. A 429 passes, as it tells the caller when to come again. What has begun to stream never comes here.
+//! them failed, and the last one's own words are of no use to the caller: they are those of one provider of several. Where
+//! there is only one to ask, its words are the answer. A 429 passes, as it tells the caller when to come again. What has
+//! begun to stream never comes here.
 
 use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::Headers;
@@ -21,20 +22,25 @@ const KEPT_PREFIXES: &[&[u8]] = &[b"x-ratelimit-", b"x-gateway-"];
 /// Most of the trail that a line shows, in characters.
 const MOST_TRAIL: usize = 512;
 
+/// What a caller gets to see.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sees {
+    /// Who answered.
+    pub(super) provider: bool,
+    /// How a provider failed: the only one that there is.
+    pub(super) failure_of_one: bool,
+}
+
 /// An answer's head comes by. The refusal that takes its place, if one does.
-pub(super) fn of_head(
-    cx: &mut Cx<'_>,
-    headers: &mut dyn Headers,
-    dialect: Dialect,
-    shows_provider: bool,
-) -> Option<Reply> {
+pub(super) fn of_head(cx: &mut Cx<'_>, headers: &mut dyn Headers, dialect: Dialect, sees: Sees) -> Option<Reply> {
     let all = headers.all();
     if all.first(PROVIDER).is_some() {
         headers.remove(PROVIDER);
     }
-    let has_failed = all.first(":status").is_some_and(|status| FAILURES.contains(&status));
+    let is_failure = |status| FAILURES.contains(&status);
+    let has_failed = !sees.failure_of_one && all.first(":status").is_some_and(is_failure);
     // Where a filter answered, adapt included, no provider did, and none failed.
-    if !(has_failed || shows_provider) || handoff::is_local_reply(cx.handoff) {
+    if !(has_failed || sees.provider) || handoff::is_local_reply(cx.handoff) {
         return None;
     }
     let attempt = handoff::attempt(cx.handoff);
@@ -43,7 +49,7 @@ pub(super) fn of_head(
         tell(cx, &all, attempt.as_ref());
         return Some(with_kept(answer::nobody_answered(dialect), &all));
     }
-    if let Some(attempt) = attempt.filter(|_| shows_provider) {
+    if let Some(attempt) = attempt.filter(|_| sees.provider) {
         headers.set(PROVIDER, attempt.provider.as_bytes());
     }
     None

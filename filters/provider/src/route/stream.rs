@@ -29,6 +29,8 @@ pub struct RouteStream {
     route: Rc<Route>,
     dialect: Dialect,
     phase: Phase,
+    /// Whether the pool has more than one endpoint to ask.
+    has_choice: bool,
 }
 
 impl fmt::Debug for RouteStream {
@@ -57,7 +59,7 @@ struct Gone {
 impl RouteStream {
     /// Opens it.
     pub fn open(route: &Rc<Route>) -> Self {
-        Self { route: Rc::clone(route), dialect: Dialect::OpenAi, phase: Phase::Outside }
+        Self { route: Rc::clone(route), dialect: Dialect::OpenAi, phase: Phase::Outside, has_choice: false }
     }
 }
 
@@ -138,7 +140,8 @@ impl Stream for RouteStream {
         if !matches!(self.phase, Phase::Decided) {
             return Flow::Continue;
         }
-        match outcome::of_head(cx, headers, self.dialect, self.route.policy.show_provider) {
+        let sees = outcome::Sees { provider: self.route.policy.show_provider, failure_of_one: !self.has_choice };
+        match outcome::of_head(cx, headers, self.dialect, sees) {
             Some(reply) => Flow::Reply(reply),
             None => Flow::Continue,
         }
@@ -147,8 +150,9 @@ impl Stream for RouteStream {
 
 impl RouteStream {
     /// Decides, and leaves it for those behind and for Envoy.
-    fn decide(&self, cx: &mut Cx<'_>, asked: Option<&str>) -> Result<Gone, Reply> {
-        let Route { policy, meters, dice } = &*self.route;
+    fn decide(&mut self, cx: &mut Cx<'_>, asked: Option<&str>) -> Result<Gone, Reply> {
+        let route = Rc::clone(&self.route);
+        let Route { policy, meters, dice } = &*route;
         let caller = if policy.overrides.is_empty() { None } else { handoff::identity(cx.handoff) };
         let asked = asked.filter(|name| !key(name).is_empty());
         if asked.is_some_and(|name| !is_name(name)) {
@@ -175,6 +179,7 @@ impl RouteStream {
             }
         }
         meters.count(cx.meter, Verdict::Sent(decision.pool, decision.how));
+        self.has_choice = pool.endpoints.len() > 1;
         let sticks_by = model.clone().filter(|_| pool.is_sticky);
         let routing = Routing { asked: asked.map(str::to_owned), model, pool: pool.name.clone() };
         handoff::set_routing(cx.handoff, &routing);

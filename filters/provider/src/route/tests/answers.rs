@@ -70,17 +70,31 @@ fn where_all_providers_failed_the_caller_is_told_so_in_its_own_dialect() {
 
 #[test]
 fn the_refusal_is_in_the_dialect_of_the_call() {
-    let worker = Worker::new(&config());
+    let worker = Worker::new(&config_with(&json!({"models": {"claude*": {"pool": "gpt"}}})));
     let mut call = worker.call();
     call.request(&json_head("/v1/messages"), &asking("claude-x")).unwrap();
-    call.attributes.cluster_name = Some("pool_claude".into());
+    call.attributes.cluster_name = Some("pool_gpt".into());
     // Envoy made it, as it found nobody to ask.
     let reply = refused(call.response_headers(&[(":status", "503")], false));
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &body["error"]["type"]), (503, &json!("overloaded_error")));
     assert_eq!(body["error"]["code"], "upstream_unavailable");
-    let line = "warn: no provider had an answer: pool claude, model claude-x, last asked nobody, status 503, ended attempts: ";
+    let line =
+        "warn: no provider had an answer: pool gpt, model claude-x, last asked nobody, status 503, ended attempts: ";
     assert_eq!(worker.proxy.log.take(), [line]);
+}
+
+#[test]
+fn where_there_is_one_to_ask_its_failure_is_the_answer() {
+    let worker = Worker::new(&config());
+    for status in ["500", "503", "529"] {
+        let mut call = worker.call();
+        call.request(&json_head("/v1/messages"), &asking("claude-x")).unwrap();
+        let attempt = Attempt { provider: "c".into(), model: Some("claude-x".into()), stands_in: false };
+        handoff::set_attempt(&mut call.handoff, &attempt);
+        call.attributes.cluster_name = Some("pool_claude".into());
+        assert_eq!(shown(&worker, &mut call, &[(":status", status)]), None);
+    }
 }
 
 #[test]
