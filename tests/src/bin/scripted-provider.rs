@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tollgate_tests::failure::{Failure, OrFail as _, exit};
 use tollgate_tests::provider::record::Recorder;
-use tollgate_tests::provider::serve;
+use tollgate_tests::provider::{Site, serve};
 
 /// Answers like OpenAI, Anthropic and Gemini, and fails when request headers say so.
 #[derive(Parser)]
@@ -22,6 +22,9 @@ struct Args {
     /// File that gets the port once connections are accepted.
     #[arg(long)]
     port_file: Option<PathBuf>,
+    /// What instructions in request headers may call it.
+    #[arg(long, default_value = "primary")]
+    name: String,
     /// Keep no requests for /_requests; for benchmarks.
     #[arg(long)]
     no_record: bool,
@@ -51,6 +54,6 @@ async fn run(args: &Args) -> Result<(), Failure> {
             _ = tokio::signal::ctrl_c() => {}
         }
     };
-    serve(listener, Arc::new(Recorder::new(!args.no_record)), stop).await;
+    serve(listener, None, Arc::new(Site::new(&args.name, Recorder::new(!args.no_record))), stop).await;
     Ok(())
 }

@@ -24,6 +24,8 @@ pub(super) struct Answer {
     pub(super) is_cut: bool,
     /// Prompt tokens.
     pub(super) input: u64,
+    /// Those of them that the provider's prompt cache had.
+    pub(super) cached: u64,
     /// Whether token counts are told.
     pub(super) tells_usage: bool,
 }
@@ -50,6 +52,7 @@ impl Answer {
             words,
             is_cut: kept < all,
             input: prompt_tokens(prompt),
+            cached: script.cached.min(prompt_tokens(prompt)),
             tells_usage: !script.no_usage,
         }
     }

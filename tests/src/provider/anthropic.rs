@@ -43,9 +43,10 @@ fn message(answer: &Answer, content: &Value, stop_reason: Option<&str>, output: 
         "stop_sequence": null,
     });
     let usage = json!({
-        "input_tokens": answer.input,
+        // This API counts them apart.
+        "input_tokens": answer.input - answer.cached,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "cache_read_input_tokens": answer.cached,
         "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
         "output_tokens": output,
         "service_tier": "standard",

@@ -52,12 +52,15 @@ fn chunk(answer: &Answer, text: &str, output: u64, is_last: bool) -> Value {
     set(&mut candidate, "finishReason", is_last.then(|| json!(finish)));
     set(&mut candidate, "index", Some(json!(0)));
     let mut chunk = json!({"candidates": [candidate]});
-    let usage = json!({
+    let mut usage = json!({
         "promptTokenCount": answer.input,
         "candidatesTokenCount": output,
         "totalTokenCount": answer.input + output,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": answer.input}],
     });
+    if answer.cached > 0 {
+        set(&mut usage, "cachedContentTokenCount", Some(json!(answer.cached)));
+    }
     set(&mut chunk, "usageMetadata", answer.usage(usage));
     set(&mut chunk, "modelVersion", Some(json!(answer.model)));
     set(&mut chunk, "responseId", Some(json!(format!("scripted{}", answer.number))));

@@ -124,7 +124,7 @@ fn usage(answer: &Answer, choices: u64) -> Value {
         "prompt_tokens": answer.input,
         "completion_tokens": output,
         "total_tokens": answer.input + output,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": answer.cached, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,

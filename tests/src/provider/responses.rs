@@ -78,7 +78,7 @@ fn finished(answer: &Answer, body: &Value) -> Value {
     set(&mut response, "incomplete_details", answer.is_cut.then(|| json!({"reason": "max_output_tokens"})));
     let usage = json!({
         "input_tokens": answer.input,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": answer.cached},
         "output_tokens": answer.output(),
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": answer.input + answer.output(),

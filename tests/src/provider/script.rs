@@ -13,6 +13,9 @@
 //! | `x-provider-no-usage: 1` | leaves the token counts out |
 //! | `x-provider-trailers: 1` | ends the answer with a trailer, if asked in HTTP/2 |
 //! | `x-provider-gzip: 1` | packs a JSON answer, whatever the caller accepts |
+//! | `x-provider-prompt-cache: 1` | tells how much of the system prompt this provider saw before |
+//! | `x-provider-at: NAMES` | means all of these for the providers of these names only (`a,b`) |
+//! | `x-provider-STATUS.NAME: ...` | means one of these for the provider of that name only |
 //!
 //! Values that are no number are ignored, and numbers are capped: nothing told here can hang a test for long.
 
@@ -50,12 +53,21 @@ pub struct Script {
     pub trailers: bool,
     /// Pack a JSON body.
     pub gzip: bool,
+    /// Tell what the prompt cache had.
+    pub prompt_cache: bool,
+    /// What it had, in tokens.
+    pub(super) cached: u64,
 }
 
 impl Script {
-    /// Reads the instructions.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    /// Reads the instructions for the provider called `site`.
+    pub fn of(headers: &HeaderMap, site: &str) -> Self {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        let is_meant = text("x-provider-at").is_none_or(|names| names.split(',').any(|name| name.trim() == site));
+        let number = |name: &str| {
+            let told = text(&format!("{name}.{site}")).or_else(|| text(name).filter(|_| is_meant));
+            told?.trim().parse::<u64>().ok()
+        };
         let millis = |name| Duration::from_millis(number(name).unwrap_or(0).min(MAX_DELAY_MS));
         let size = |name, most: u64| number(name).map(|n| usize::try_from(n.min(most)).unwrap_or(usize::MAX));
         Self {
@@ -72,6 +84,8 @@ impl Script {
             no_usage: number("x-provider-no-usage") == Some(1),
             trailers: number("x-provider-trailers") == Some(1),
             gzip: number("x-provider-gzip") == Some(1),
+            prompt_cache: number("x-provider-prompt-cache") == Some(1),
+            cached: 0,
         }
     }
 }

@@ -11,11 +11,13 @@ use axum::http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::answer::Invalid;
 use super::gemini::Framing;
 use super::listener::{ResetSwitch, SwitchedListener};
 use super::openai::Endpoint;
+use super::prompts::Prompts;
 use super::record::Recorder;
 use super::script::Script;
 use super::wire::Reply;
@@ -27,16 +29,42 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 /// How long calls that run at the end may take to finish: 5 s.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What makes one provider of several: its name, and what it remembers.
+#[derive(Debug)]
+pub struct Site {
+    name: String,
+    recorder: Recorder,
+    prompts: Prompts,
+}
+
+impl Site {
+    /// A provider that remembers nothing yet.
+    pub fn new(name: &str, recorder: Recorder) -> Self {
+        Self { name: name.to_owned(), recorder, prompts: Prompts::default() }
+    }
+
+    /// What was asked of it.
+    pub const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+}
+
 /// Serves on `listener` until `stop` is ready; calls that run then may finish, within bounds.
-pub async fn serve(listener: TcpListener, recorder: Arc<Recorder>, stop: impl Future<Output = ()> + Send + 'static) {
-    let app = Router::new().fallback(handle).with_state(recorder);
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    site: Arc<Site>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let app = Router::new().fallback(handle).with_state(site);
     let service = app.into_make_service_with_connect_info::<ResetSwitch>();
     let (stopping, stopped) = oneshot::channel();
     let stop = async move {
         stop.await;
         let _: Result<_, _> = stopping.send(());
     };
-    let serving = axum::serve(SwitchedListener(listener), service).with_graceful_shutdown(stop).into_future();
+    let serving =
+        axum::serve(SwitchedListener::new(listener, tls), service).with_graceful_shutdown(stop).into_future();
     let overtime = async {
         let _: Result<_, _> = stopped.await;
         tokio::time::sleep(GRACE).await;
@@ -50,21 +78,24 @@ pub async fn serve(listener: TcpListener, recorder: Arc<Recorder>, stop: impl Fu
 }
 
 async fn handle(
-    State(recorder): State<Arc<Recorder>>,
+    State(site): State<Arc<Site>>,
     ConnectInfo(switch): ConnectInfo<ResetSwitch>,
     request: Request,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path();
-    if let Some(reply) = own(&recorder, &parts.method, path) {
+    let path = api_path(parts.uri.path());
+    if let Some(reply) = own(&site.recorder, &parts.method, path) {
         return reply.send(&Script::default());
     }
-    let script = Script::of(&parts.headers);
+    let mut script = Script::of(&parts.headers, &site.name);
     let dialect = Dialect::of(path);
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return dialect.error(StatusCode::PAYLOAD_TOO_LARGE, "The request body did not arrive whole.").send(&script);
     };
-    let number = recorder.record(&parts, &body);
+    let number = site.recorder.record(&parts, &body);
+    if script.prompt_cache {
+        script.cached = serde_json::from_slice(&body).map_or(0, |body| site.prompts.cached(&body));
+    }
     if !script.delay.is_zero() {
         tokio::time::sleep(script.delay).await;
     }
@@ -145,6 +176,12 @@ fn answer(number: u64, path: &str, query: Option<&str>, body: &Bytes, script: &S
             gemini::reply(number, model, &parse()?, framing, script)?
         }
     })
+}
+
+/// The path of the API under whatever prefix a provider serves it: Azure has a deployment in place of `/v1`.
+fn api_path(path: &str) -> &str {
+    let at = ["/v1/", "/v1beta/"].iter().filter_map(|version| path.find(version)).min();
+    at.and_then(|at| path.get(at..)).unwrap_or(path)
 }
 
 /// Model and method of a Gemini path, which Google serves under two versions.

@@ -143,7 +143,7 @@ async fn it_records_odd_bytes_as_they_came() {
     let mut client = RawClient::connect(provider.address()).await;
     client.write(&post("/v1/odd", &[b"x-odd: \xff\xfe"], b"\x00body")).await;
     assert_eq!(client.read().await.unwrap().status, 404);
-    let seen = provider.recorder.requests();
+    let seen = provider.requests();
     assert_eq!(seen[0].header("x-odd"), Some(&b"\xff\xfe"[..]));
     assert_eq!(seen[0].body, Bytes::from_static(b"\x00body"));
 }
