@@ -8,7 +8,7 @@ import sys
 from machine import Envoy
 
 # Of every Envoy here: answers of the provider with a status of 2xx, retries included.
-ANSWERED = 'envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="provider"}'
+ANSWERED = 'envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="pool_default"}'
 
 
 def counters(envoy: Envoy) -> dict[str, float]:

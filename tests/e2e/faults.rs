@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_tests::client::{Answer, Call, unique};
 use tollgate_tests::envoy::{command, configuration, free_address, version};
-use tollgate_tests::gateway::{Gateway, Setup, chat_body};
+use tollgate_tests::gateway::{Gateway, Setup, chat_body, merge};
 use tollgate_tests::render::{Address, Upstream};
 use tollgate_tests::secrets::Secrets;
 use tollgate_tests::{on_both_envoys, on_own_envoys};
@@ -62,9 +62,10 @@ on_both_envoys!(a_body_over_the_limit_is_refused, async |gateway| {
 });
 
 on_both_envoys!(what_envoy_itself_refuses_is_told_in_the_dialect_too, async |gateway| {
-    // Paths that run no model are not read by the filters, so it is Envoy that finds these bodies too long.
+    // What is no JSON, of paths that run no model, is not read by the filters, so it is Envoy that finds these bodies too long.
     for (path, is_anthropic) in [("/v1/files", false), ("/v1/messages/batches", true)] {
-        let answer = post_bytes(gateway, path, vec![b' '; 11 << 20]).send().await.expect(413);
+        let call = post_bytes(gateway, path, vec![b' '; 11 << 20]).header("content-type", "text/plain");
+        let answer = call.send().await.expect(413);
         assert_dialect(if is_anthropic { MESSAGES } else { CHAT }, &answer);
         assert_eq!(answer.json()["error"]["code"], "request_payload_too_large");
     }
@@ -103,8 +104,10 @@ on_both_envoys!(malformed_credentials_are_refused, async |gateway| {
 });
 
 on_both_envoys!(an_error_of_the_provider_passes_as_it_is, async |gateway| {
-    let call = gateway.chat(&unique("prompt")).told("status", 429).told("retry-after", 17);
-    let answer = call.send().await.expect(429);
+    // Of a model of its own: it is left alone for that long.
+    let mut body = chat_body(&unique("prompt"));
+    merge(&mut body, &json!({"model": "gpt-overrun"}));
+    let answer = gateway.post(CHAT, &body).told("status", 429).told("retry-after", 17).send().await.expect(429);
     assert_eq!(answer.header("retry-after"), Some("17"));
     assert_eq!(answer.json()["error"]["message"], "The scripted provider was told to fail.");
     gateway.chat(&unique("prompt")).told("status", 500).send().await.expect(500);

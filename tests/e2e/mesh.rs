@@ -1,4 +1,4 @@
-//! The chain as Istio builds it: nothing holds a request's head, so it goes on before its body was judged. Every promise
+//! The chain as Istio builds it without pools of providers: nothing holds a request's head, so it goes on before its body was judged. Every promise
 //! holds all the same; a refusal or a hit just costs the start of an upstream request.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tollgate_tests::on_own_envoys;
 const CHAT: &str = "/v1/chat/completions";
 
 fn mesh() -> Setup {
-    Setup::default().without("envoy.filters.http.buffer")
+    Setup::default().unrouted().without("envoy.filters.http.buffer")
 }
 
 on_own_envoys!(calls_are_served_replayed_and_refused, mesh(), async |gateway| {

@@ -18,13 +18,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::render::{Address, Run, render, render_listener};
+use crate::render::{Address, Pushed, Run, render, render_pushed};
 use crate::secrets::Secrets;
 
 /// How long Envoy may take to be ready: it compiles every module on every worker, on machines that do other things.
 const READY: Duration = Duration::from_secs(90);
 /// Times that another admin port is tried when somebody took the free one.
 const TRIES: usize = 3;
+/// Of what is pushed: the counters of updates, of those that are not ready and of those that were refused.
+const LISTENER: [&str; 3] = [
+    "listener_manager.listener_in_place_updated",
+    "listener_manager.total_listeners_warming",
+    "listener_manager.lds.update_rejected",
+];
+const CLUSTERS: [&str; 3] =
+    ["cluster_manager.cds.update_success", "cluster_manager.warming_clusters", "cluster_manager.cds.update_rejected"];
 /// Ends Envoy and deletes its folder when standard input closes. A background job would read from /dev/null, hence 3.
 const WATCHDOG: &str = r#"
 exec 3<&0
@@ -84,23 +92,34 @@ pub fn command(version: &str, config: &Path, secrets: &Secrets) -> Command {
     command.arg("--config-path").arg(config).current_dir(repository());
     command.env("TOLLGATE_API_KEYS", secrets.api_keys().expect("secrets were made"));
     command.env("TOLLGATE_JWKS", secrets.jwks().expect("secrets were made"));
+    command.envs(secrets.variables());
     command
 }
 
-/// Writes the configuration of a run into `dir`, and the listener's file if it has one.
+/// Writes the configuration of a run into `dir`, and the files that can be pushed if it has any.
 ///
 /// # Errors
 /// If the committed one cannot be rendered.
 pub fn configuration(dir: &Path, run: &Run) -> Result<PathBuf, Failure> {
     let (path, committed) = (dir.join("envoy.yaml"), repository().join("envoy/envoy.yaml"));
     fs::write(&path, render(&committed, run)?).expect("the folder is writable");
-    if let Some(file) = &run.listener_file {
-        // Renamed, as Envoy watches for moves; so it never reads half a file either.
-        let beside = file.with_extension("new");
-        fs::write(&beside, render_listener(&committed, run)?).expect("the folder is writable");
-        fs::rename(&beside, file).expect("the folder is writable");
+    if let Some(files) = &run.pushed {
+        let [listener, clusters] = render_pushed(&committed, run)?;
+        replace(&files.clusters(), &clusters);
+        replace(&files.listener(), &listener);
     }
     Ok(path)
+}
+
+/// Renamed, as Envoy watches for moves; so it never reads half a file either. Whether there was something to replace.
+fn replace(file: &Path, text: &str) -> bool {
+    if fs::read_to_string(file).is_ok_and(|found| found == text) {
+        return false;
+    }
+    let beside = file.with_extension("new");
+    fs::write(&beside, text).expect("the folder is writable");
+    fs::rename(&beside, file).expect("the folder is writable");
+    true
 }
 
 impl Envoy {
@@ -184,20 +203,27 @@ impl Envoy {
         Some((address("gateway")?, address("metrics")?))
     }
 
-    /// Gives the listener another configuration and waits until new connections meet it. Calls on older ones end as they began.
+    /// Gives listener and pools another configuration and waits until new connections meet it. Calls on older ones end as
+    /// they began.
     pub async fn push(&self, mut run: Run) {
-        run.listener_file = Some(listener_file(&self.dir));
-        let before = self.stat("listener_manager.listener_in_place_updated").await;
-        configuration(&self.dir, &run).unwrap_or_else(|failure| panic!("{failure}"));
+        let files = Pushed(self.dir.clone());
+        run.pushed = Some(files.clone());
+        let committed = repository().join("envoy/envoy.yaml");
+        let [listener, clusters] = render_pushed(&committed, &run).unwrap_or_else(|failure| panic!("{failure}"));
+        // A listener is refused whose routes lead to clusters that are not there.
+        self.push_file(&files.clusters(), &clusters, CLUSTERS).await;
+        self.push_file(&files.listener(), &listener, LISTENER).await;
+    }
+
+    async fn push_file(&self, file: &Path, text: &str, [taken, warming, refused]: [&str; 3]) {
+        let before = self.stat(taken).await;
+        if !replace(file, text) {
+            return;
+        }
         let deadline = Instant::now() + READY;
-        loop {
-            let updated = self.stat("listener_manager.listener_in_place_updated").await;
-            if updated > before && self.stat("listener_manager.total_listeners_warming").await == Some(0) {
-                return;
-            }
-            let refused = self.stat("listener_manager.lds.update_rejected").await;
+        while self.stat(taken).await <= before || self.stat(warming).await != Some(0) {
             assert!(
-                refused == Some(0) && Instant::now() < deadline,
+                self.stat(refused).await == Some(0) && Instant::now() < deadline,
                 "the push was not taken: {}",
                 tail(&self.log(), 20)
             );
@@ -252,11 +278,6 @@ pub fn tail(text: &str, lines: usize) -> String {
 /// If no port is free.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
-}
-
-/// Where the listener stands that can be pushed.
-pub fn listener_file(dir: &Path) -> PathBuf {
-    dir.join("listener.yaml")
 }
 
 async fn is_ok(url: &str) -> bool {

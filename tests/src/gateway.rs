@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::client::{Call, MARK, http};
-use crate::envoy::{Envoy, listener_file, tail, version};
+use crate::envoy::{Envoy, tail, version};
+use crate::fleet::Fleet;
 use crate::key_server::KeyServer;
 use crate::prometheus;
 use crate::provider::Provider;
 use crate::provider::record::Recorded;
-use crate::render::Address;
+use crate::render::{Pushed, Run, providers};
 use crate::secrets::Secrets;
 pub use crate::setup::Setup;
 
@@ -34,26 +35,31 @@ const LOG_LINES: usize = 60;
 pub struct Gateway {
     /// Envoy.
     pub envoy: Envoy,
-    /// The scripted provider.
-    pub provider: Provider,
+    /// The scripted provider `primary`, or the first of others.
+    pub provider: Arc<Provider>,
+    /// All scripted providers by name.
+    pub providers: BTreeMap<String, Arc<Provider>>,
     /// Keys and tokens.
     pub secrets: Secrets,
+    fleet: Fleet,
     keys: Option<KeyServer>,
 }
 
 impl Gateway {
     /// Starts a gateway on the Envoy whose version begins with `prefix`.
     pub async fn start(prefix: &str, setup: &Setup) -> Self {
-        let provider = Provider::start().expect("the scripted provider starts");
         let dir = tempfile::Builder::new().prefix("tollgate-").tempdir().expect("there is room for files").keep();
         let secrets = Secrets::create(&dir.join("secrets"), None).expect("secrets can be made");
         if let Some(jwks) = &setup.jwks {
             secrets.replace_jwks(jwks).expect("the folder is writable");
         }
-        let mut run = setup.run(Address::loopback(provider.address().port()), &secrets);
-        run.listener_file = setup.is_pushed.then(|| listener_file(&dir));
+        let fleet = Fleet::start(&asked_for(setup), &dir);
+        let mut run = run(setup, &fleet, &secrets);
+        run.pushed = setup.is_pushed.then(|| Pushed(dir.clone()));
         let envoy = Envoy::start(&version(prefix), dir, run, &secrets).await;
-        Self { envoy, provider, secrets, keys: setup.keys.clone() }
+        let first = || fleet.providers.values().next().expect("a set-up has a scripted provider");
+        let provider = Arc::clone(fleet.providers.get("primary").unwrap_or_else(first));
+        Self { envoy, provider, providers: fleet.providers.clone(), secrets, fleet, keys: setup.keys.clone() }
     }
 
     /// The gateway that tests of one set-up share. Its counters, caches and budgets are moved by all of them at once.
@@ -67,10 +73,10 @@ impl Gateway {
         cell.get_or_init(|| async { Self::start(prefix, setup).await }).await
     }
 
-    /// Gives a gateway whose set-up is [`Setup::pushed`] another one; what of it does not stand in the listener is not changed.
+    /// Gives a gateway whose set-up is [`Setup::pushed`] another one. Listener and pools change, and nothing else of it;
+    /// scripted providers must have been there before.
     pub async fn push(&self, setup: &Setup) {
-        let provider = Address::loopback(self.provider.address().port());
-        self.envoy.push(setup.run(provider, &self.secrets)).await;
+        self.envoy.push(run(setup, &self.fleet, &self.secrets)).await;
     }
 
     /// An address behind the gateway.
@@ -130,12 +136,20 @@ impl Gateway {
         self.post("/v1/chat/completions", &body)
     }
 
-    /// What reached the provider of a call.
+    /// What reached the providers of a call, attempt by attempt.
     pub fn upstream_requests(&self, mark: &str) -> Vec<Recorded> {
-        self.provider.requests_with(MARK, mark)
+        let mut requests: Vec<_> = self.providers.values().flat_map(|site| site.requests_with(MARK, mark)).collect();
+        requests.sort_by_key(|request| request.received_at_ms);
+        requests
     }
 
-    /// The one request that reached the provider of a call.
+    /// What of a call reached one provider.
+    pub fn requests_at(&self, name: &str, mark: &str) -> Vec<Recorded> {
+        let site = self.providers.get(name).unwrap_or_else(|| panic!("the test's set-up has no provider `{name}`"));
+        site.requests_with(MARK, mark)
+    }
+
+    /// The one request that reached a provider of a call.
     pub fn upstream_request(&self, mark: &str) -> Recorded {
         let mut requests = self.upstream_requests(mark);
         assert_eq!(requests.len(), 1, "requests at the provider");
@@ -172,6 +186,16 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// The providers that a set-up asks for; the committed one's is scripted.
+fn asked_for(setup: &Setup) -> Value {
+    setup.providers.clone().unwrap_or_else(|| json!({"providers": {"primary": {"url": "http://scripted"}}}))
+}
+
+fn run(setup: &Setup, fleet: &Fleet, secrets: &Secrets) -> Run {
+    let asked = setup.providers.clone().map_or_else(providers::committed, Ok);
+    setup.run_with(Some(fleet.place(asked.expect("the committed configuration is JSON"))), secrets)
 }
 
 /// The body of a chat.

@@ -4,6 +4,7 @@
 //! when every filter is written anew. In it:
 //!
 //! - [`provider`]: a model provider that answers like OpenAI, Anthropic and Gemini, and fails when told to;
+//! - `fleet`: several of them behind one gateway;
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
@@ -16,6 +17,7 @@
 pub mod client;
 pub mod envoy;
 pub mod failure;
+mod fleet;
 pub mod gateway;
 pub mod key_server;
 pub mod prometheus;

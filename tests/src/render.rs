@@ -4,6 +4,7 @@
 //! place here, found by the names of listeners, clusters and filters. What is missing is named, never guessed.
 
 mod parts;
+pub mod providers;
 mod pushed;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use serde_json::json;
 use serde_norway::{Mapping, Value};
 
 use crate::failure::{Failure, OrFail as _};
-use parts::{chain, named, set_address, walk};
+use parts::{chain, endpoint, list, name_of, named, set_address, walk};
+pub use pushed::Pushed;
 pub use upstream::Upstream;
 
 /// A host and a port.
@@ -69,8 +71,12 @@ pub struct Run {
     pub metrics: Address,
     /// Folder of the wasm modules.
     pub filters: PathBuf,
-    /// The model provider.
-    pub upstream: Upstream,
+    /// The providers.json to run with in place of the committed one.
+    pub providers: Option<serde_json::Value>,
+    /// Another address for the provider `primary`.
+    pub upstream: Option<Upstream>,
+    /// Whether all providers are spoken to in HTTP/2, which alone passes trailers.
+    pub is_http2: bool,
     /// Folder of the secrets.
     pub secrets: PathBuf,
     /// Configurations that replace those of the file, by the filter's name (`tollgate.budget`).
@@ -79,12 +85,14 @@ pub struct Run {
     pub without: BTreeSet<String>,
     /// HTTP filters to put right before another one, both by name.
     pub moves: Vec<(String, String)>,
+    /// Whether calls go to the first pool as they came, without the provider filter.
+    pub is_unrouted: bool,
     /// Clusters without TLS beside those of the file, by name.
     pub clusters: BTreeMap<String, Address>,
-    /// How long a call may take, as `1s`, in place of what the file says.
+    /// How long a call may take, as `1s`, in place of what the pools say.
     pub route_timeout: Option<String>,
-    /// The file that the listener `gateway` is read from, and read again whenever it changes (LDS).
-    pub listener_file: Option<PathBuf>,
+    /// The files that the listener `gateway` and the pools are read from, and read again whenever they change.
+    pub pushed: Option<Pushed>,
 }
 
 /// Reads the file at `input` and gives its text for this run.
@@ -95,13 +103,13 @@ pub fn render(input: &Path, run: &Run) -> Result<String, Failure> {
     render_text(&read(input)?, run)
 }
 
-/// The text of [`Run::listener_file`].
+/// The texts of [`Run::pushed`]: the listener and the clusters.
 ///
 /// # Errors
 /// If the file at `input` cannot be read or lacks something that the run must set.
-pub fn render_listener(input: &Path, run: &Run) -> Result<String, Failure> {
+pub fn render_pushed(input: &Path, run: &Run) -> Result<[String; 2], Failure> {
     let mut root = tree(&read(input)?, run)?;
-    pushed::file(&mut root)
+    pushed::texts(&mut root)
 }
 
 fn read(input: &Path) -> Result<String, Failure> {
@@ -111,8 +119,8 @@ fn read(input: &Path) -> Result<String, Failure> {
 
 fn render_text(text: &str, run: &Run) -> Result<String, Failure> {
     let mut root = tree(text, run)?;
-    if let Some(file) = &run.listener_file {
-        pushed::refer(&mut root, file)?;
+    if let Some(files) = &run.pushed {
+        pushed::refer(&mut root, files)?;
     }
     serde_norway::to_string(&root).or_fail("cannot write YAML", "report this as a bug")
 }
@@ -121,29 +129,22 @@ fn tree(text: &str, run: &Run) -> Result<Value, Failure> {
     let mut root: Value = serde_norway::from_str(text).or_fail("envoy.yaml is no YAML", "mend it at that place")?;
     let admin = root.get_mut("admin").ok_or_else(|| missing("admin"))?;
     set_address(admin, &run.admin, "admin")?;
+    providers::put(&mut root, run)?;
     let resources = root.get_mut("static_resources").ok_or_else(|| missing("static_resources"))?;
     for (name, address) in [("gateway", &run.listen), ("metrics", &run.metrics)] {
         set_address(named(resources, "listeners", name)?, address, name)?;
     }
     // What /metrics shows comes from the admin page.
     let admin = named(resources, "clusters", "admin")?;
-    let endpoint = upstream::endpoint(admin, "admin")?;
-    set_address(endpoint, &run.admin, "admin's endpoint")?;
-    let provider = named(resources, "clusters", "provider")?;
-    run.upstream.set_cluster(provider)?;
+    set_address(endpoint(admin, "admin")?, &run.admin, "admin's endpoint")?;
     add_clusters(resources, &run.clusters)?;
-    let gateway = named(resources, "listeners", "gateway")?;
-    run.upstream.set_routes(gateway);
-    if let Some(timeout) = &run.route_timeout {
-        upstream::set_timeout(gateway, timeout);
-    }
-    set_filters(gateway, run)?;
+    set_filters(named(resources, "listeners", "gateway")?, run)?;
     walk(&mut root, &mut |fields| set_files(fields, run));
     Ok(root)
 }
 
 fn add_clusters(resources: &mut Value, clusters: &BTreeMap<String, Address>) -> Result<(), Failure> {
-    let list = resources.get_mut("clusters").and_then(Value::as_sequence_mut).ok_or_else(|| missing("clusters"))?;
+    let list = list(resources, "clusters")?;
     for (name, Address { host, port }) in clusters {
         let cluster = json!({
             "name": name, "type": "STATIC", "connect_timeout": "1s",
@@ -159,22 +160,21 @@ fn add_clusters(resources: &mut Value, clusters: &BTreeMap<String, Address>) -> 
 /// Leaves filters out, moves them and replaces configurations; a name that the file does not have is an error.
 fn set_filters(gateway: &mut Value, run: &Run) -> Result<(), Failure> {
     let chain = chain(gateway)?;
-    let name_of = |filter: &Value| filter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let names: BTreeSet<_> = chain.iter().map(name_of).collect();
+    let names: BTreeSet<_> = chain.iter().map(|filter| name_of(filter).to_owned()).collect();
     let moved = run.moves.iter().flat_map(|(name, before)| [name, before]);
     let asked = run.without.iter().chain(run.configurations.keys()).chain(moved);
     if let Some(unknown) = asked.into_iter().find(|name| !names.contains(*name)) {
         return Err(missing(format_args!("HTTP filter `{unknown}`")));
     }
-    chain.retain(|filter| !run.without.contains(&name_of(filter)));
+    chain.retain(|filter| !run.without.contains(name_of(filter)));
     for (name, before) in &run.moves {
-        let place = |wanted: &String, chain: &[Value]| chain.iter().position(|filter| name_of(filter) == *wanted);
+        let place = |wanted: &String, chain: &[Value]| chain.iter().position(|filter| name_of(filter) == wanted);
         let Some(filter) = place(name, chain).map(|at| chain.remove(at)) else { continue };
         let at = place(before, chain).unwrap_or(chain.len());
         chain.insert(at, filter);
     }
     for filter in chain {
-        let name = name_of(filter);
+        let name = name_of(filter).to_owned();
         let Some(configuration) = run.configurations.get(&name) else { continue };
         let value = filter
             .get_mut("typed_config")

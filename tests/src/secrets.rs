@@ -3,6 +3,7 @@
 //! Nothing here is committed, and every file is readable by its owner only. What exists is kept, so that keys go on
 //! working over restarts; a file that was deleted is made anew.
 
+mod provider_keys;
 #[cfg(test)]
 mod tests;
 
@@ -53,7 +54,7 @@ impl Secrets {
         let secrets = Self { dir: dir.to_owned() };
         secrets.create_api_keys()?;
         secrets.create_issuer()?;
-        secrets.create_provider_key(provider_key)?;
+        secrets.create_provider_key("provider-key", provider_key)?;
         Ok(secrets)
     }
 
@@ -164,26 +165,6 @@ impl Secrets {
             fields.insert("alg".into(), json!("ES256"));
         }
         self.write("jwks.json", &pretty(&json!({"keys": [key]})))
-    }
-
-    /// Envoy reads the provider's key as a secret resource; the generic credential sends it as it is.
-    fn create_provider_key(&self, given: Option<&str>) -> Result<(), Failure> {
-        const KEY: &str = "provider-key";
-        match given {
-            Some(key) => self.write(KEY, key)?,
-            None if !self.has(KEY) => self.write(KEY, &format!("sk-scripted-{}", random(16)?))?,
-            None => {}
-        }
-        let key = self.read(KEY)?;
-        let resource = json!({
-            "resources": [{
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-                "name": "provider-key",
-                "generic_secret": {"secret": {"inline_string": format!("Bearer {}", key.trim())}},
-            }],
-        });
-        // JSON is YAML, and quotes whatever the key holds.
-        self.write("provider-key.yaml", &pretty(&resource))
     }
 
     fn has(&self, name: &str) -> bool {

@@ -13,12 +13,13 @@ use serde_json::Value;
 
 use crate::envoy::{modules, repository};
 use crate::key_server::KeyServer;
-use crate::render::{Address, Run, Upstream};
+use crate::render::{Address, Run, Upstream, providers};
 use crate::secrets::Secrets;
 
 /// What a test changes about its gateway.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
+    pub(crate) providers: Option<Value>,
     upstream: Option<Upstream>,
     configurations: BTreeMap<String, String>,
     without: BTreeSet<String>,
@@ -26,6 +27,7 @@ pub struct Setup {
     clusters: BTreeMap<String, Address>,
     route_timeout: Option<String>,
     is_http2: bool,
+    is_unrouted: bool,
     filters: Option<PathBuf>,
     pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
@@ -33,6 +35,42 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// These providers in place of the committed ones, as providers.json says them. A `url` such as `http://scripted`
+    /// starts a scripted provider, which [`Gateway::providers`](crate::gateway::Gateway::providers) then has by its name:
+    ///
+    /// | `url` | what runs |
+    /// |---|---|
+    /// | `http://scripted` | a scripted provider |
+    /// | `https://scripted` | the same with TLS, and with an authority in `ca_file` unless it is given |
+    /// | `https://self-signed`, `https://misnamed`, `https://expired` | the same, with such a certificate |
+    /// | `http://refusing` | nothing listens |
+    ///
+    /// Keys of `from_file` and `from_env` are made up:
+    /// [`Secrets::provider_key`](crate::secrets::Secrets::provider_key) tells them.
+    #[must_use]
+    pub fn providers(mut self, providers: Value) -> Self {
+        self.providers = Some(providers);
+        self
+    }
+
+    /// The providers of [`Self::providers`], changed.
+    #[must_use]
+    pub fn changed(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(self.providers.as_mut().expect("`providers` was called"));
+        self
+    }
+
+    /// The committed providers, changed. `primary` is the scripted one unless it is given another address.
+    #[must_use]
+    pub fn providers_with(self, change: impl FnOnce(&mut Value)) -> Self {
+        let mut config = providers::committed().expect("the committed configuration is JSON");
+        if let Some(url) = config.pointer_mut("/providers/primary/url") {
+            *url = "http://scripted".into();
+        }
+        change(&mut config);
+        self.providers(config)
+    }
+
     /// Another provider than the scripted one.
     #[must_use]
     pub fn upstream(mut self, upstream: Upstream) -> Self {
@@ -40,9 +78,12 @@ impl Setup {
         self
     }
 
-    /// The committed configuration of a filter (`budget`), changed.
+    /// The committed configuration of a filter (`budget`), changed, or that of the `providers`.
     #[must_use]
     pub fn config(mut self, filter: &str, change: impl FnOnce(&mut Value)) -> Self {
+        if filter == "providers" {
+            return self.providers_with(change);
+        }
         let path = repository().join(format!("envoy/config/{filter}.json"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut config = serde_json::from_str(&text).expect("the committed configuration is JSON");
@@ -56,6 +97,15 @@ impl Setup {
     pub fn without(mut self, filter: &str) -> Self {
         self.without.insert(filter.to_owned());
         self
+    }
+
+    /// A gateway without the provider filter, and without what serves it alone: calls go to the first pool as they came.
+    #[must_use]
+    pub fn unrouted(mut self) -> Self {
+        self.is_unrouted = true;
+        let filters =
+            ["tollgate.route", "envoy.filters.http.header_mutation", "envoy.filters.http.header_to_metadata"];
+        filters.into_iter().fold(self, Self::without)
     }
 
     /// The chain with one filter moved right before another, as `tollgate.cache` before `tollgate.budget`.
@@ -86,7 +136,7 @@ impl Setup {
         self
     }
 
-    /// A listener that [`Gateway::push`](crate::gateway::Gateway::push) can replace while Envoy runs.
+    /// A listener and pools that [`Gateway::push`](crate::gateway::Gateway::push) can replace while Envoy runs. Providers must be there from the start.
     #[must_use]
     pub const fn pushed(mut self) -> Self {
         self.is_pushed = true;
@@ -117,20 +167,33 @@ impl Setup {
 
     /// What is rendered for a provider at `provider`. Ports are chosen later.
     pub fn run(&self, provider: Address, secrets: &Secrets) -> Run {
-        let upstream = self.upstream.clone().unwrap_or_else(|| Upstream::plain(provider));
+        let is_primary = self.providers.is_none();
+        let upstream = self.upstream.clone().or_else(|| is_primary.then(|| Upstream::plain(provider)));
+        Run { upstream, ..self.run_with(self.providers.clone(), secrets) }
+    }
+
+    /// What is rendered for these providers, whose keys are made if need be.
+    pub(crate) fn run_with(&self, providers: Option<Value>, secrets: &Secrets) -> Run {
+        let keys = providers.clone().map_or_else(providers::committed, Ok);
+        secrets
+            .create_provider_keys(&keys.expect("the committed configuration is JSON"))
+            .expect("the folder is writable");
         Run {
             listen: Address::loopback(0),
             admin: Address::loopback(0),
             metrics: Address::loopback(0),
             filters: self.filters.clone().unwrap_or_else(modules),
-            upstream: if self.is_http2 { upstream.http2() } else { upstream },
+            providers,
+            upstream: self.upstream.clone(),
+            is_http2: self.is_http2,
+            is_unrouted: self.is_unrouted,
             secrets: secrets.dir().to_owned(),
             configurations: self.configurations.clone(),
             without: self.without.clone(),
             moves: self.moves.clone(),
             clusters: self.clusters.clone(),
             route_timeout: self.route_timeout.clone(),
-            listener_file: None,
+            pushed: None,
         }
     }
 }

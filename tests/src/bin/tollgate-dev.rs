@@ -69,9 +69,9 @@ struct RenderArgs {
     /// Folder of the wasm modules.
     #[arg(long)]
     filters: PathBuf,
-    /// http://HOST:PORT or https://HOST of the provider.
+    /// http://HOST:PORT or https://HOST in place of the address of the provider `primary`.
     #[arg(long)]
-    upstream: String,
+    upstream: Option<String>,
     /// Folder of the secrets.
     #[arg(long, default_value = SECRETS)]
     secrets: PathBuf,
@@ -135,14 +135,17 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         admin: args.admin.parse()?,
         metrics: args.metrics.parse()?,
         filters: absolute(args.filters)?,
-        upstream: args.upstream.parse::<Upstream>()?,
+        providers: None,
+        upstream: args.upstream.map(|url| url.parse::<Upstream>()).transpose()?,
+        is_http2: false,
         secrets: absolute(args.secrets)?,
         configurations,
         without: BTreeSet::from_iter(args.without),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
         route_timeout: None,
-        listener_file: None,
+        is_unrouted: false,
+        pushed: None,
     };
     let text = render(&args.input, &run)?;
     std::fs::write(&args.output, text)

@@ -1,5 +1,6 @@
 //! The server: which path is which API, and what is outside of every API (`/_requests`, `/_stats`, `/health`).
 
+use std::borrow::Cow;
 use std::future::{Future, IntoFuture as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +84,7 @@ async fn handle(
     request: Request,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let path = api_path(parts.uri.path());
+    let path = &*api_path(parts.uri.path());
     if let Some(reply) = own(&site.recorder, &parts.method, path) {
         return reply.send(&Script::default());
     }
@@ -178,10 +179,15 @@ fn answer(number: u64, path: &str, query: Option<&str>, body: &Bytes, script: &S
     })
 }
 
-/// The path of the API under whatever prefix a provider serves it: Azure has a deployment in place of `/v1`.
-fn api_path(path: &str) -> &str {
+/// The path of the API under whatever prefix a provider serves it. Azure has a deployment in place of `/v1`.
+fn api_path(path: &str) -> Cow<'_, str> {
+    if let Some((_, rest)) = path.strip_prefix("/openai/deployments/").and_then(|rest| rest.split_once('/'))
+        && !rest.starts_with("v1/")
+    {
+        return Cow::Owned(format!("/v1/{rest}"));
+    }
     let at = ["/v1/", "/v1beta/"].iter().filter_map(|version| path.find(version)).min();
-    at.and_then(|at| path.get(at..)).unwrap_or(path)
+    Cow::Borrowed(at.and_then(|at| path.get(at..)).unwrap_or(path))
 }
 
 /// Model and method of a Gemini path, which Google serves under two versions.

@@ -157,3 +157,35 @@ async fn only_so_many_requests_are_kept() {
     }
     assert_eq!((recorder.requests().len(), recorder.count()), (1_000, 1_100));
 }
+
+#[tokio::test]
+async fn instructions_for_another_provider_are_not_followed() {
+    let provider = Provider::start_named("a").unwrap();
+    let url = format!("http://{}/v1/chat/completions", provider.address());
+    let call = || Call::post(&url, &chat(&json!({})));
+    call().told("status", 503).header("x-provider-at", "b,c").send().await.expect(200);
+    call().told("status", 503).header("x-provider-at", "b, a").send().await.expect(503);
+    call().told("status", 503).told("status.a", 429).told("status.b", 500).send().await.expect(429);
+}
+
+#[tokio::test]
+async fn a_system_prompt_that_was_seen_is_cached_where_it_was_seen() {
+    let (here, there) = (Provider::start_named("a").unwrap(), Provider::start_named("b").unwrap());
+    let cached = async |provider: &Provider, prompt: &str| {
+        let url = format!("http://{}/v1/chat/completions", provider.address());
+        let body = json!({"model": "m", "messages": [{"role": "system", "content": prompt}, {"role": "user", "content": "x"}]});
+        let answer = Call::post(&url, &body).told("prompt-cache", 1).send().await.expect(200).json();
+        answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap()
+    };
+    assert_eq!(cached(&here, "12345678").await, 0);
+    assert_eq!(cached(&here, "123456781234").await, 2);
+    assert_eq!(cached(&here, "another one").await, 0);
+    assert_eq!(cached(&there, "12345678").await, 0);
+}
+
+#[tokio::test]
+async fn an_api_is_served_under_any_prefix() {
+    let body = chat(&json!({}));
+    ask("/openai/deployments/m/v1/chat/completions?api-version=1", body.clone(), &[]).await.expect(200);
+    ask("/openai/deployments/m/chat/completions?api-version=1", body, &[]).await.expect(200);
+}

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -36,6 +36,7 @@ impl Authority {
     /// If the system gives no random bytes.
     pub fn new() -> io::Result<Self> {
         let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let pem = params.self_signed(&key).map_err(io::Error::other)?.pem();
@@ -51,6 +52,8 @@ impl Authority {
     pub(super) fn acceptor(&self, certificate: Certificate) -> io::Result<TlsAcceptor> {
         let name = if certificate == Certificate::Misnamed { "another.example" } else { "localhost" };
         let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(io::Error::other)?;
+        // Its subject must differ from its issuer's, or it is taken for self-signed.
+        params.distinguished_name.push(DnType::CommonName, name);
         if certificate == Certificate::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }

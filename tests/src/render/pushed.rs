@@ -1,42 +1,69 @@
-//! The listener `gateway` as a file of its own, which Envoy reads again whenever it is replaced: how a control plane such as
-//! Istio's pushes a new configuration, without a control plane.
+//! The listener `gateway` and the clusters of pools as files of their own, which Envoy reads again whenever they are
+//! replaced: how a control plane such as Istio's pushes a new configuration, without a control plane.
 //!
-//! The rest of the configuration stays static, so a push changes what the filters are told and nothing else.
+//! The rest of the configuration stays static, so a push changes what the filters are told, routes and pools.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use serde_norway::Value;
 
 use super::missing;
+use super::providers::take_clusters;
 use crate::failure::{Failure, OrFail as _};
 
 /// The listener that is pushed.
 const LISTENER: &str = "gateway";
-const TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const LISTENER_TYPE: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const CLUSTER_TYPE: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 
-/// Takes the listener out and names the file instead.
-pub(super) fn refer(root: &mut Value, file: &Path) -> Result<(), Failure> {
+/// The folder of the files.
+#[derive(Clone, Debug)]
+pub struct Pushed(pub PathBuf);
+
+impl Pushed {
+    /// What Envoy reads the listener from (LDS).
+    pub fn listener(&self) -> PathBuf {
+        self.0.join("listener.yaml")
+    }
+
+    /// What Envoy reads the pools from (CDS).
+    pub fn clusters(&self) -> PathBuf {
+        self.0.join("clusters.yaml")
+    }
+}
+
+/// Takes listener and pools out and names their files instead.
+pub(super) fn refer(root: &mut Value, files: &Pushed) -> Result<(), Failure> {
     take(root)?;
-    let source = json!({"lds_config": {
-        "resource_api_version": "V3",
-        "path_config_source": {"path": file.to_string_lossy()},
-    }});
+    take_clusters(root)?;
+    let source = |file: &Path| {
+        json!({
+            "resource_api_version": "V3",
+            "path_config_source": {"path": file.to_string_lossy()},
+        })
+    };
+    let sources = json!({"lds_config": source(&files.listener()), "cds_config": source(&files.clusters())});
     let fields = root.as_mapping_mut().ok_or_else(|| missing("members"))?;
-    fields.insert("dynamic_resources".into(), to_yaml(&source)?);
+    fields.insert("dynamic_resources".into(), to_yaml(&sources)?);
     Ok(())
 }
 
-/// The file's text.
-pub(super) fn file(root: &mut Value) -> Result<String, Failure> {
-    let mut listener = take(root)?;
-    let fields = listener.as_mapping_mut().ok_or_else(|| missing(format_args!("listener `{LISTENER}`")))?;
-    fields.insert("@type".into(), TYPE.into());
-    let mut resources = to_yaml(&json!({"resources": []}))?;
-    if let Some(list) = resources.get_mut("resources").and_then(Value::as_sequence_mut) {
-        list.push(listener);
+/// The listener's file and the clusters' file.
+pub(super) fn texts(root: &mut Value) -> Result<[String; 2], Failure> {
+    Ok([resources(vec![take(root)?], LISTENER_TYPE)?, resources(take_clusters(root)?, CLUSTER_TYPE)?])
+}
+
+fn resources(members: Vec<Value>, kind: &str) -> Result<String, Failure> {
+    let mut file = to_yaml(&json!({"resources": []}))?;
+    if let Some(list) = file.get_mut("resources").and_then(Value::as_sequence_mut) {
+        for mut member in members {
+            let fields = member.as_mapping_mut().ok_or_else(|| missing("fields of a listener or cluster"))?;
+            fields.insert("@type".into(), kind.into());
+            list.push(member);
+        }
     }
-    serde_norway::to_string(&resources).or_fail("cannot write YAML", "report this as a bug")
+    serde_norway::to_string(&file).or_fail("cannot write YAML", "report this as a bug")
 }
 
 fn take(root: &mut Value) -> Result<Value, Failure> {

@@ -8,14 +8,17 @@ fn run(upstream: &str) -> Run {
         admin: "127.0.0.1:2".parse().unwrap(),
         metrics: "[::1]:3".parse().unwrap(),
         filters: "/modules".into(),
-        upstream: upstream.parse().unwrap(),
+        providers: None,
+        upstream: Some(upstream.parse().unwrap()),
+        is_http2: false,
         secrets: "/secrets".into(),
         configurations: BTreeMap::new(),
         without: BTreeSet::new(),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
         route_timeout: None,
-        listener_file: None,
+        is_unrouted: false,
+        pushed: None,
     }
 }
 
@@ -48,9 +51,13 @@ fn a_named_https_provider_is_checked_by_its_name() {
     let Ok(text) = render_text(COMMITTED, &run("https://api.example.com")) else {
         return; // No authorities on this machine, which the error says.
     };
-    for there in
-        ["sni: api.example.com", "exact: api.example.com", "host_rewrite_literal: api.example.com", "port_value: 443"]
-    {
+    for there in [
+        "sni: api.example.com",
+        "exact: api.example.com",
+        "hostname: api.example.com",
+        "port_value: 443",
+        "all_addresses_in_single_endpoint: true",
+    ] {
         assert!(text.contains(there), "{there} is not in\n{text}");
     }
 }
@@ -73,26 +80,28 @@ fn a_filter_can_be_moved_and_calls_limited_in_time() {
     let text = rendered(&run);
     let place = |name: &str| text.find(&format!("name: {name}\n")).unwrap();
     assert!(place("tollgate.auth") < place("tollgate.cache") && place("tollgate.cache") < place("tollgate.budget"));
-    assert!(text.contains("timeout: 1500ms") && !text.contains("timeout: 600s"));
+    assert!(text.contains("timeout: 1.5s") && !text.contains("timeout: 600s"));
 }
 
 #[test]
-fn a_pushed_listener_stands_in_its_own_file_only() {
+fn a_pushed_listener_and_pools_stand_in_their_own_files_only() {
     let mut run = run("http://127.0.0.1:4");
-    run.listener_file = Some("/run/listener.yaml".into());
+    run.pushed = Some(Pushed("/run".into()));
     let text = rendered(&run);
     assert!(
         text.contains("path: /run/listener.yaml") && !text.contains("budget.wasm") && text.contains("name: metrics")
     );
-    let listener = pushed::file(&mut tree(COMMITTED, &run).unwrap()).unwrap();
+    assert!(text.contains("path: /run/clusters.yaml") && !text.contains("pool_default"));
+    let [listener, clusters] = pushed::texts(&mut tree(COMMITTED, &run).unwrap()).unwrap();
     assert!(listener.contains("budget.wasm") && listener.contains("envoy.config.listener.v3.Listener"));
+    assert!(clusters.contains("name: pool_default") && clusters.contains("envoy.config.cluster.v3.Cluster"));
 }
 
 #[test]
 fn what_is_missing_is_named() {
     let mut run = run("http://127.0.0.1:4");
-    let error = render_text(&COMMITTED.replace("name: provider", "name: other"), &run).unwrap_err().to_string();
-    assert!(error.contains("`provider`"), "{error}");
+    let error = render_text(&COMMITTED.replace("name: models", "name: other"), &run).unwrap_err().to_string();
+    assert!(error.contains("`models`"), "{error}");
     run.without.insert("tollgate.nothing".into());
     let error = render_text(COMMITTED, &run).unwrap_err().to_string();
     assert!(error.contains("`tollgate.nothing`"), "{error}");

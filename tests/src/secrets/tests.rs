@@ -35,7 +35,25 @@ fn a_given_provider_key_replaces_the_stored_one() {
     Secrets::create(dir.path(), Some("sk-\"given\"")).unwrap();
     let resource: Value =
         serde_norway::from_str(&fs::read_to_string(dir.path().join("provider-key.yaml")).unwrap()).unwrap();
-    assert_eq!(resource["resources"][0]["generic_secret"]["secret"]["inline_string"], "Bearer sk-\"given\"");
+    assert_eq!(resource["resources"][0]["generic_secret"]["secret"]["inline_string"], "sk-\"given\"");
+}
+
+#[test]
+fn every_provider_gets_the_key_that_it_is_configured_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Secrets::create(dir.path(), None).unwrap();
+    let providers = json!({"providers": {
+        "a": {"credential": {"header": "api-key", "from_file": "a.yaml"}},
+        "b": {"credential": {"header": "api-key", "from_env": "B_KEY"}},
+        "c": {},
+    }});
+    secrets.create_provider_keys(&providers).unwrap();
+    let variable = ("B_KEY".to_owned(), secrets.provider_key("B_KEY").unwrap());
+    assert_eq!(secrets.variables(), [variable]);
+    let resource = fs::read_to_string(dir.path().join("a.yaml")).unwrap();
+    assert!(resource.contains(&secrets.provider_key("a").unwrap()), "{resource}");
+    secrets.replace_provider_key("a", "another").unwrap();
+    assert_eq!(secrets.provider_key("a").unwrap(), "another");
 }
 
 #[test]

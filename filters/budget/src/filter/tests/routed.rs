@@ -106,7 +106,11 @@ fn names_that_do_not_run_cost_nothing() {
     let gateway = gateway(&[MONEY]);
     let path = [(":method", "POST"), (":path", "/openai/deployments/never-heard-of/chat/completions")];
     let mut both = gateway.call("acme");
-    assert_eq!(both.request(&path, &chat("dear", 2_000)).unwrap_err().status, 429, "without route the dearest counts");
+    assert_eq!(
+        both.request(&path, &chat("dear", 2_000)).unwrap_err().status,
+        429,
+        "without route the dearest counts"
+    );
     let mut both = gateway.call("acme");
     route(&mut both, "never-heard-of", "cheap");
     both.request(&path, &chat("dear", 2_000)).unwrap();
