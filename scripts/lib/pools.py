@@ -15,6 +15,8 @@ LANE_ENDPOINTS = range(2, 7)
 MAX_BODY_BYTES = 10_485_760
 # A call holds a connection for minutes, so these are calls at once and not calls a second.
 MAX_CALLS = 16_384
+# The route filter's key of calls that belong together.
+STICKY = "x-gateway-sticky"
 # stream_idle_timeout in envoy/envoy.yaml.
 STREAM_IDLE_MS = 120_000
 # Times that another endpoint is drawn when the drawn one failed this call before.
@@ -115,7 +117,7 @@ def pool_route(pool: Pool) -> dict:
             "host_selection_retry_max_attempts": DRAWS,
         }
     if pool.sticky:
-        action["hash_policy"] = [{"header": {"header_name": "x-gateway-sticky"}}]
+        action["hash_policy"] = [{"header": {"header_name": STICKY}}]
     action["retry_policy"] = retry
     match = {"prefix": "/v1", "filter_state": [{"key": "wasm.tollgate_pool", "string_match": {"exact": pool.name}}]}
     return {"name": "models", "match": match, "route": action}
@@ -128,6 +130,8 @@ def clusters(config: Config, files: Files) -> list[dict]:
 def cluster(pool: Pool, config: Config, files: Files) -> dict:
     has_shares = any(member.weight for member in pool.members)
     has_lanes = len(pool.members) in LANE_ENDPOINTS
+    length = len(pool.members) if has_lanes else 0
+    is_checked = any(provider.health_check for provider in pool.providers)
     fields: dict = {"name": f"pool_{pool.name}"} | discovery(pool) | {"connect_timeout": "2s"}
     if pool.sticky:
         # Of 300 keys on three endpoints, the loss of one moves 1 key of the others; with RING_HASH it is 16.
@@ -144,7 +148,7 @@ def cluster(pool: Pool, config: Config, files: Files) -> dict:
     fields["load_assignment"] = {
         "cluster_name": f"pool_{pool.name}",
         "policy": {"overprovisioning_factor": 10_000},
-        "endpoints": [endpoint(member, rank, len(pool.members) if has_lanes else 0, has_shares) for rank, priority in enumerate(pool.priorities) for member in priority],
+        "endpoints": [endpoint(member, rank, length, has_shares, is_checked) for rank, priority in enumerate(pool.priorities) for member in priority],
     }
     if matches := [{"name": provider.name, "match": {"provider": provider.name}, "transport_socket": tls(provider, files)} for provider in pool.providers if provider.is_tls]:
         fields["transport_socket_matches"] = matches
@@ -154,13 +158,15 @@ def cluster(pool: Pool, config: Config, files: Files) -> dict:
 def discovery(pool: Pool) -> dict:
     if all(provider.is_ip for provider in pool.providers):
         return {"type": "STATIC"}
-    # Big providers answer DNS with a few of many addresses, another few each time. LOGICAL_DNS bears with that, and knows
-    # one endpoint only.
-    kind = "LOGICAL_DNS" if len(pool.members) == 1 else "STRICT_DNS"
-    return {"type": kind, "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": "30s"}
+    fields: dict = {"dns_refresh_rate": "30s", "dns_lookup_family": "V4_PREFERRED"}
+    if len(pool.members) == 1:
+        # Big providers answer DNS with a few of many addresses, another few each time. As one endpoint they keep their
+        # connections; Envoy 1.36 and 1.40 offer that to clusters of a single endpoint only.
+        fields["all_addresses_in_single_endpoint"] = True
+    return {"cluster_type": typed("envoy.cluster.dns", "envoy.extensions.clusters.dns.v3.DnsCluster", **fields)}
 
 
-def endpoint(member: Member, rank: int, lane_length: int, has_shares: bool) -> dict:
+def endpoint(member: Member, rank: int, lane_length: int, has_shares: bool, is_checked: bool) -> dict:
     """A provider as a locality of its own: its weight is its share, however many addresses its name has."""
     provider = member.provider
     metadata: dict = {"tollgate": {"provider": provider.name}}
@@ -171,6 +177,8 @@ def endpoint(member: Member, rank: int, lane_length: int, has_shares: bool) -> d
     place: dict = {"hostname": provider.host, "address": {"socket_address": {"address": provider.host, "port_value": provider.port}}}
     if provider.health_check:
         place["health_check_config"] = {"hostname": authority(provider)}
+    elif is_checked:
+        place["health_check_config"] = {"disable_active_health_check": True}
     fields = {"priority": rank, "locality": {"region": provider.region, "sub_zone": provider.name} if provider.region else {"sub_zone": provider.name}}
     if has_shares:
         fields["load_balancing_weight"] = member.weight or 1
@@ -231,12 +239,15 @@ def resilience(pool: Pool) -> dict:
 
 def http_options(pool: Pool, config: Config, files: Files) -> dict:
     protocol = "http2_protocol_options" if pool.providers[0].http2 else "http_protocol_options"
+    # Hashed by now. A further attempt goes to any endpoint that was not tried.
+    unhash = typed("envoy.filters.http.header_mutation", "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation", mutations={"request_mutations": [{"remove": STICKY}]})
     return {
         "@type": TYPE + HTTP_OPTIONS,
         "common_http_protocol_options": {"idle_timeout": "60s"},
         "explicit_http_config": {protocol: {}},
         "http_filters": [
             *(credential(provider, files) for provider in pool.providers if provider.from_file),
+            *([unhash] if pool.sticky else []),
             wasm("adapt", config, files),
             typed("envoy.filters.http.buffer", "envoy.extensions.filters.http.buffer.v3.Buffer", max_request_bytes=MAX_BODY_BYTES),
             typed("envoy.filters.http.upstream_codec", "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"),

@@ -28,5 +28,6 @@ mod hosttraps;
 mod mesh;
 mod metrics;
 mod protocol;
+mod rendered;
 mod sdk;
 mod streaming;
