@@ -8,15 +8,17 @@ import pathlib
 import pygal
 
 import load
+import provided
 from machine import Envoy, Machine, manager, options
 
-FILTERS = ["metrics", "auth", "budget", "cache"]
+FILTERS = ["metrics", "auth", "provider", "budget", "cache"]
 # variant: (filters, credential)
 VARIANTS = {
     "bare Envoy": ([], "key"),
     "metrics": (["metrics"], "key"),
     "auth (API key)": (["auth"], "key"),
     "auth (JWT ES256)": (["auth"], "token"),
+    "provider": (["provider"], "key"),
     "budget": (["budget"], "key"),
     "cache": (["cache"], "key"),
     "whole chain": (FILTERS, "key"),
@@ -26,11 +28,13 @@ LOADS = [("json", "miss"), ("sse", "miss"), ("json", "hit"), ("sse", "hit")]
 
 def only(config: dict, filters: list[str]) -> None:
     """Just these filters of ours, budgets that no load exhausts, and no access log."""
+    if "provider" not in filters:
+        provided.without(config)
     chain = manager(config)
     chain.pop("access_log", None)
     kept = []
     for entry in chain["http_filters"]:
-        name = entry["name"].removeprefix("tollgate.")
+        name = "provider" if entry["name"] == provided.ROUTE else entry["name"].removeprefix("tollgate.")
         if entry["name"].startswith("tollgate.") and name not in filters:
             continue
         if entry["name"] == "tollgate.budget":

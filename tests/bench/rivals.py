@@ -6,6 +6,7 @@ metadata for it, which is left out in its favour.
 """
 import json
 
+import provided
 from callers import AUDIENCE, ISSUER, Callers
 from machine import manager
 
@@ -14,7 +15,8 @@ NATIVE = "type.googleapis.com/envoy.extensions.filters.http"
 
 
 def alone(config: dict, filters: list[dict]) -> None:
-    """These filters and the router; no access log."""
+    """These filters and the router, before one pool for everybody; no access log."""
+    provided.without(config)
     chain = manager(config)
     chain.pop("access_log", None)
     chain["http_filters"] = [*filters, chain["http_filters"][-1]]
