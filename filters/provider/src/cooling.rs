@@ -59,6 +59,9 @@ impl Cooling {
 /// Notes that a provider wants to be left alone. A longer wish stands. `false`: other workers were faster at every try.
 pub fn cool(store: &dyn SharedStore, provider: &str, model_name: &str, until: Timestamp, now: Timestamp) -> bool {
     let entry = Entry { hash: hash(provider, model_name), until: until.min(now.plus(LONGEST)) };
+    if !is_ahead(entry.until, now) {
+        return true;
+    }
     for _ in 0..TRIES {
         let read = store.get(KEY);
         let expect = read.as_ref().map_or(Expect::Absent, |versioned| Expect::Version(versioned.version));

@@ -28,6 +28,13 @@ fn one_model_of_one_provider_cools_until_its_time() {
 }
 
 #[test]
+fn what_is_over_already_is_not_noted() {
+    let store = FakeStore::default();
+    assert!(cool(&store, "a", "m", NOW, NOW));
+    assert_eq!((store.writes(), until(&store, "m", NOW)), (0, None));
+}
+
+#[test]
 fn the_longest_wish_stands_and_what_is_known_is_not_written_again() {
     let store = FakeStore::default();
     for (secs, writes) in [(10, 1), (5, 1), (10, 1), (11, 2)] {
