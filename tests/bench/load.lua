@@ -1,6 +1,6 @@
 -- wrk script: chat calls, each with a prompt of its own (miss) or all alike (hit); prints figures as one JSON line.
 -- Arguments: file with a credential a line; "json", "sse" or "sse+usage" (the caller asks for token counts in the stream);
--- "miss" or "hit"; and at which line to begin. "refused" are answers with a status of 400 or more.
+-- "miss" or "hit"; at which line to begin; and headers as "name: value". "refused" are answers with a status of 400 or more.
 local count, turn = 0, 0
 local credentials = {}
 
@@ -10,6 +10,10 @@ function init(args)
   wrk.headers["content-type"] = "application/json"
   for line in io.lines(args[1]) do credentials[#credentials + 1] = "Bearer " .. line end
   turn = tonumber(args[4]) or 0
+  for at = 5, #args do
+    local name, value = args[at]:match("^(.-): (.*)$")
+    wrk.headers[name] = value
+  end
   stream = ({ json = "false", sse = "true", ["sse+usage"] = 'true,"stream_options":{"include_usage":true}' })[args[2]]
   fresh = args[3] == "miss"
   -- Prompts must differ between runs too.

@@ -11,14 +11,15 @@ from machine import Envoy
 HERE = pathlib.Path(__file__).parent
 
 
-def run(envoy: Envoy, credentials: pathlib.Path, shape: str, kind: str, connections: int, seconds: float, start: int = 0, refusals: bool = False) -> dict:
+def run(envoy: Envoy, credentials: pathlib.Path, shape: str, kind: str, connections: int, seconds: float, start: int = 0, refusals: bool = False, headers: tuple[str, ...] = ()) -> dict:
     """One load. `credentials` holds one a line, used in turn from line `start` on; `shape` and `kind` are load.lua's.
+    `headers` are sent besides, as "name: value".
 
     A call that was refused ends the bench, unless `refusals` are what it counts.
     """
     before = envoy.cpu_seconds()
     wrk = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "load.lua"), f"http://127.0.0.1:{envoy.port}", "--", str(credentials), shape, kind,
-                          str(start)], check=True, text=True, stdout=subprocess.PIPE)
+                          str(start), *headers], check=True, text=True, stdout=subprocess.PIPE)
     figures = json.loads(wrk.stdout.splitlines()[-1])
     if figures["failed"] or (figures["refused"] and not refusals) or not figures["requests"]:
         sys.exit(f"error: {envoy.name}, {shape} {kind}: of {figures['requests']} calls {figures['failed']} failed and {figures['refused']} were refused")

@@ -89,10 +89,14 @@ class Machine:
     def prepare(self) -> None:
         self.secrets = self.work / "secrets"
         self.dev("demo-secrets", str(self.secrets))
-        port_file = self.work / "port"
-        self.start("provider", [f"{self.settings.tools}/scripted-provider", "--listen", "127.0.0.1:0", "--port-file", str(port_file), "--no-record"])
-        wait_for("the scripted provider", lambda: port_file.exists() and port_file.read_text())
-        self.provider = port_file.read_text().strip()
+        self.provider = self.scripted("primary")
+
+    def scripted(self, name: str) -> str:
+        """Starts a scripted provider, which instructions can be meant for by its name; gives its port."""
+        port_file = self.work / f"{name}.port"
+        self.start(f"provider-{name}", [f"{self.settings.tools}/scripted-provider", "--listen", "127.0.0.1:0", "--port-file", str(port_file), "--name", name, "--no-record"])
+        wait_for(f"the scripted provider {name}", lambda: port_file.exists() and port_file.read_text())
+        return port_file.read_text().strip()
 
     def __exit__(self, error, *_) -> None:
         for process in self.processes:
