@@ -14,6 +14,7 @@ SECTION = "tollgate.without"
 CUSTOM, EXPORT = 0, 7
 PHASES = {
     "response": {"proxy_on_response_headers", "proxy_on_response_body", "proxy_on_response_trailers"},
+    "response_body": {"proxy_on_response_body", "proxy_on_response_trailers"},
     "log": {"proxy_on_log"},
     "done": {"proxy_on_done"},
 }

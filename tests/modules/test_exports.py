@@ -9,14 +9,15 @@ sys.path.insert(0, str(ROOT / "scripts/lib"))
 
 import unexport  # noqa: E402
 
-RESPONSE = {"proxy_on_response_headers", "proxy_on_response_body", "proxy_on_response_trailers"}
+RESPONSE_BODY = {"proxy_on_response_body", "proxy_on_response_trailers"}
+RESPONSE = {"proxy_on_response_headers"} | RESPONSE_BODY
 LOG = {"proxy_on_log"}
 DONE = {"proxy_on_done"}
 ALL = {
     "proxy_on_context_create", "proxy_on_configure", "proxy_on_tick", "proxy_on_http_call_response", "proxy_on_delete",
     "proxy_on_request_headers", "proxy_on_request_body", "proxy_on_request_trailers",
 } | RESPONSE | LOG | DONE
-WITHOUT = {"auth": RESPONSE | LOG | DONE, "budget": DONE, "cache": LOG | DONE, "metrics": DONE}
+WITHOUT = {"auth": RESPONSE | LOG | DONE, "budget": DONE, "cache": LOG | DONE, "metrics": DONE, "provider": RESPONSE_BODY}
 
 
 def exported(module: bytes) -> set[str]:

@@ -14,4 +14,4 @@ pub mod route;
 pub use filter::ProviderFilter;
 
 #[cfg(target_arch = "wasm32")]
-tollgate_host::export!(ProviderFilter, without: b"");
+tollgate_host::export!(ProviderFilter, without: b"response_body");

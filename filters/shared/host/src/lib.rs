@@ -35,9 +35,9 @@ mod wire;
 
 /// Makes a module's entry point out of a filter. Call it once in a `cdylib`, for wasm32 only.
 ///
-/// `without` names phases in which the filter has nothing to say, of `response`, `log` and `done`, one after the other
-/// (`b"response log done"`): `scripts/build-wasm` takes their callbacks out of the module, and Envoy does not enter it for
-/// them. The filter's methods for them are never called. `done` is the end of a filter that stands upstream, where there is
+/// `without` names phases in which the filter has nothing to say, of `response`, `response_body` (a response but for its
+/// head), `log` and `done`, one after the other (`b"response log done"`): `scripts/build-wasm` takes their callbacks out of the
+/// module, and Envoy does not enter it for them. The filter's methods for them are never called. `done` is the end of a filter that stands upstream, where there is
 /// no log phase; the others go without it.
 #[macro_export]
 macro_rules! export {
