@@ -34,6 +34,7 @@ mod provider_fallback;
 mod provider_fleet;
 mod provider_paths;
 mod provider_routing;
+mod provider_sdk;
 mod provider_streams;
 mod rendered;
 mod sdk;

@@ -57,6 +57,7 @@ fn providers() -> Value {
             "paths": {
                 "/v1": "/openai/deployments/{model}",
                 "/v1/messages": "/anthropic/v1/messages",
+                "/v1/models": "/google/v1/models",
                 "/v1beta": "/google/v1beta",
             },
             "query": {"api-version": "2025-01-01"},
