@@ -61,6 +61,11 @@ impl Call {
         Self::new(http().post(url).header("content-type", "application/json").body(body))
     }
 
+    /// A POST of text, said to be of any kind.
+    pub fn post_text(url: &str, kind: &str, text: &str) -> Self {
+        Self::new(http().post(url).header("content-type", kind).body(text.to_owned()))
+    }
+
     fn new(request: RequestBuilder) -> Self {
         let mark = unique("call");
         Self { request: request.header(MARK, &mark).timeout(PATIENCE), mark }

@@ -29,6 +29,7 @@ pub struct Setup {
     is_http2: bool,
     is_unrouted: bool,
     filters: Option<PathBuf>,
+    absent_secrets: BTreeSet<String>,
     pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
     pub(crate) jwks: Option<Value>,
@@ -122,6 +123,14 @@ impl Setup {
         self
     }
 
+    /// With a file `name.yaml` that does not hold the provider's key;
+    /// [`Secrets::replace_provider_key`](crate::secrets::Secrets::replace_provider_key) brings it.
+    #[must_use]
+    pub fn without_secret(mut self, name: &str) -> Self {
+        self.absent_secrets.insert(name.to_owned());
+        self
+    }
+
     /// Calls that may take so long, as `1s`.
     #[must_use]
     pub fn route_timeout(mut self, timeout: &str) -> Self {
@@ -178,6 +187,9 @@ impl Setup {
         secrets
             .create_provider_keys(&keys.expect("the committed configuration is JSON"))
             .expect("the folder is writable");
+        for name in &self.absent_secrets {
+            secrets.withhold_provider_key(name).expect("the folder is writable");
+        }
         Run {
             listen: Address::loopback(0),
             admin: Address::loopback(0),

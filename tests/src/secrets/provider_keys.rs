@@ -56,6 +56,14 @@ impl Secrets {
         self.create_provider_key(name, Some(key))
     }
 
+    /// Leaves a file that holds no key. Without any file Envoy would not start.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn withhold_provider_key(&self, name: &str) -> Result<(), Failure> {
+        self.write(&format!("{name}.yaml"), &pretty(&json!({"resources": []})))
+    }
+
     /// Envoy reads a provider's key as a secret resource; the filter puts it into the provider's header.
     pub(super) fn create_provider_key(&self, name: &str, given: Option<&str>) -> Result<(), Failure> {
         match given {
