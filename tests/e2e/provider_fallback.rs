@@ -37,6 +37,7 @@ async fn falls_over(gateway: &Gateway, primary: &str, kind: &str, told: &[(&str,
         status => status,
     };
     let line = logged(gateway, &answer).await;
+    assert_eq!(line["path"], CHAT, "the provider's path");
     assert_eq!(line["attempts"], format!("{primary}={ended} second=200"), "{line}");
     assert_eq!((&line["provider"], &line["status"]), (&json!("second"), &json!(200)));
     let status = if kind.parse::<u16>().is_ok() { kind } else { "no_answer" };

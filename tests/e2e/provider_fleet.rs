@@ -37,7 +37,8 @@ pub(crate) const CLOSED: &[(&str, &str)] = &[
 ];
 
 /// Pools of `first` and `second` beside those of [`FAILURES`].
-const PAIRS: &[&str] = &["edits", "streams", "cooling", "shared-cooling", "all-cooling", "mixed", "wrong"];
+const PAIRS: &[&str] =
+    &["edits", "streams", "cooling", "shared-cooling", "all-cooling", "mixed", "wrong", "nobody", "silent"];
 
 fn providers() -> Value {
     let mut providers = json!({
@@ -89,10 +90,12 @@ pub(crate) fn fleet() -> Setup {
         "plain": {"priorities": [["third"], ["fourth"]], "timeout": "60s"},
         "third": {"priorities": [["third"]]},
         "fourth": {"priorities": [["fourth"]]},
+        "alone": {"priorities": [["second"]]},
         "secure": {"priorities": [["refusing"], ["secure"]]},
     });
     let mut models = json!({
         "plain*": {"pool": "plain"},
+        "alone": {"pool": "alone"},
         "secure": {"pool": "secure"},
         "large": {"pool": "third"},
         "small": {"pool": "fourth"},

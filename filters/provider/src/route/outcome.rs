@@ -14,6 +14,8 @@ use super::answer;
 
 /// Who answered.
 pub(super) const PROVIDER: &str = "x-gateway-provider";
+/// Envoy's word for an answer that a provider gave.
+const VIA_UPSTREAM: &str = "via_upstream";
 /// What Envoy tries again elsewhere, but for 429.
 const FAILURES: &[&[u8]] = &[b"500", b"502", b"503", b"504", b"529"];
 /// What is kept of a failed answer: when to come again, and what the filters further in had to say.
@@ -37,19 +39,23 @@ pub(super) fn of_head(cx: &mut Cx<'_>, headers: &mut dyn Headers, dialect: Diale
     if all.first(PROVIDER).is_some() {
         headers.remove(PROVIDER);
     }
-    let is_failure = |status| FAILURES.contains(&status);
-    let has_failed = !sees.failure_of_one && all.first(":status").is_some_and(is_failure);
+    let status = all.first(":status").unwrap_or_default();
+    let has_failed = FAILURES.contains(&status);
     // Where a filter answered, adapt included, no provider did, and none failed.
     if !(has_failed || sees.provider) || handoff::is_local_reply(cx.handoff) {
         return None;
     }
     let attempt = handoff::attempt(cx.handoff);
-    // Without either it is a route of Envoy's that answers by itself.
-    if has_failed && (attempt.is_some() || cx.attributes.cluster_name().is_some_and(|name| !name.is_empty())) {
+    // Envoy itself answers errors only.
+    let is_providers = !status.starts_with(b"4") && !status.starts_with(b"5")
+        || cx.attributes.code_details().is_some_and(|details| details == VIA_UPSTREAM);
+    // With neither attempt nor cluster it is a route of Envoy's that answers by itself.
+    let was_sent = || attempt.is_some() || cx.attributes.cluster_name().is_some_and(|name| !name.is_empty());
+    if has_failed && !(is_providers && sees.failure_of_one) && was_sent() {
         tell(cx, &all, attempt.as_ref());
         return Some(with_kept(answer::nobody_answered(dialect), &all));
     }
-    if let Some(attempt) = attempt.filter(|_| sees.provider) {
+    if let Some(attempt) = attempt.filter(|_| sees.provider && is_providers) {
         headers.set(PROVIDER, attempt.provider.as_bytes());
     }
     None

@@ -103,6 +103,8 @@ pub trait Attributes {
     /// Text under `tollgate` in the metadata of the endpoint that was chosen (`xds.upstream_host_metadata`): in an upstream
     /// filter from the request's head on, elsewhere from the response's head on.
     fn endpoint_metadata(&self, key: &str) -> Option<String>;
+    /// `response.code_details`, from the response's head on: `via_upstream`, or how the proxy itself came to answer.
+    fn code_details(&self) -> Option<String>;
     /// `upstream.transport_failure_reason`: why a connection failed.
     fn transport_failure(&self) -> Option<String>;
 }

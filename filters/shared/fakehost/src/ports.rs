@@ -194,6 +194,8 @@ pub struct FakeAttributes {
     pub duration: Option<Duration>,
     /// Metadata of the endpoint under `tollgate`.
     pub endpoint_metadata: BTreeMap<String, String>,
+    /// `response.code_details`
+    pub code_details: Option<String>,
     /// `upstream.transport_failure_reason`
     pub transport_failure: Option<String>,
 }
@@ -227,6 +229,10 @@ impl Attributes for FakeAttributes {
 
     fn endpoint_metadata(&self, key: &str) -> Option<String> {
         self.endpoint_metadata.get(key).cloned()
+    }
+
+    fn code_details(&self) -> Option<String> {
+        self.code_details.clone()
     }
 
     fn transport_failure(&self) -> Option<String> {

@@ -182,6 +182,10 @@ impl Attributes for HostAttributes {
         Self::name(&format!("xds\0upstream_host_metadata\0filter_metadata\0tollgate\0{key}"))
     }
 
+    fn code_details(&self) -> Option<String> {
+        Self::name("response\0code_details")
+    }
+
     fn transport_failure(&self) -> Option<String> {
         Self::name("upstream\0transport_failure_reason")
     }

@@ -80,6 +80,10 @@ impl Attributes for Counted<'_, FakeAttributes> {
         self.returning().endpoint_metadata(key)
     }
 
+    fn code_details(&self) -> Option<String> {
+        self.returning().code_details()
+    }
+
     fn transport_failure(&self) -> Option<String> {
         self.returning().transport_failure()
     }

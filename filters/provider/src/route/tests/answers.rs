@@ -8,6 +8,7 @@ fn attempted(worker: &Worker) -> Call<ProviderStream> {
     let attempt = Attempt { provider: "b".into(), model: Some("gpt-4.1".into()), stands_in: false };
     handoff::set_attempt(&mut call.handoff, &attempt);
     call.handoff.0.insert(handoff::ATTEMPTS.into(), b"a=no_answer b=503".to_vec());
+    call.attributes.code_details = Some("via_upstream".into());
     call
 }
 
@@ -86,14 +87,22 @@ fn the_refusal_is_in_the_dialect_of_the_call() {
 
 #[test]
 fn where_there_is_one_to_ask_its_failure_is_the_answer() {
-    let worker = Worker::new(&config());
+    let worker = Worker::new(&config_with(&json!({"show_provider": true})));
     for status in ["500", "503", "529"] {
         let mut call = worker.call();
         call.request(&json_head("/v1/messages"), &asking("claude-x")).unwrap();
         let attempt = Attempt { provider: "c".into(), model: Some("claude-x".into()), stands_in: false };
         handoff::set_attempt(&mut call.handoff, &attempt);
         call.attributes.cluster_name = Some("pool_claude".into());
-        assert_eq!(shown(&worker, &mut call, &[(":status", status)]), None);
+        call.attributes.code_details = Some("via_upstream".into());
+        assert_eq!(shown(&worker, &mut call, &[(":status", status)]).as_deref(), Some("c"));
+        // Envoy says that it failed.
+        for details in [None, Some("upstream_reset_before_response_started{connection_termination}")] {
+            call.attributes.code_details = details.map(str::to_owned);
+            let reply = refused(call.response_headers(&[(":status", status)], false));
+            assert_eq!(told(&reply), (503, "upstream_unavailable".into()));
+            assert_eq!(worker.proxy.log.take().len(), 1);
+        }
     }
 }
 
