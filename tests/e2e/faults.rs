@@ -64,8 +64,8 @@ on_both_envoys!(a_body_over_the_limit_is_refused, async |gateway| {
 on_both_envoys!(what_envoy_itself_refuses_is_told_in_the_dialect_too, async |gateway| {
     // What is no JSON, of paths that run no model, is not read by the filters, so it is Envoy that finds these bodies too long.
     for (path, is_anthropic) in [("/v1/files", false), ("/v1/messages/batches", true)] {
-        let call = post_bytes(gateway, path, vec![b' '; 11 << 20]).header("content-type", "text/plain");
-        let answer = call.send().await.expect(413);
+        let call = Call::post_text(&gateway.url(path), "application/octet-stream", &" ".repeat(11 << 20));
+        let answer = call.bearer(&gateway.key("acme")).send().await.expect(413);
         assert_dialect(if is_anthropic { MESSAGES } else { CHAT }, &answer);
         assert_eq!(answer.json()["error"]["code"], "request_payload_too_large");
     }

@@ -107,7 +107,7 @@ async fn refused(gateway: &Gateway, calls: [Call; 3]) -> Vec<String> {
 on_both_envoys!(when_all_refuse_the_connection_each_dialect_gets_one_clear_503, setup(), async |gateway| {
     let attempts = refused(gateway, dialects(gateway, "m-refusing")).await;
     assert_eq!(attempts, vec!["dead-1=connect dead-2=connect"; 3]);
-    let told = "no provider had an answer: pool refusing, model m-refusing, last asked dead-2, status 503";
+    let told = "no provider had an answer: pool refusing, model \"m-refusing\", last asked dead-2, status 503";
     assert!(gateway.envoy.log().contains(told));
 });
 

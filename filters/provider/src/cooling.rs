@@ -119,7 +119,8 @@ fn hash(provider: &str, model_name: &str) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(provider.as_bytes());
     hasher.write_u8(0);
-    hasher.write(model_name.as_bytes());
+    // Names have no case where the configuration does not write them.
+    hasher.write(model_name.to_lowercase().as_bytes());
     hasher.finish()
 }
 

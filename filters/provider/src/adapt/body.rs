@@ -1,7 +1,9 @@
 //! What becomes of a request's body, and whether it must be read for that.
 
 use tollgate_core::{HeaderList, Refusal};
-use tollgate_llm::{Api, BodyEdits, Dialect, MODEL_PARAMETERS, edit_body, query, rename_in_path, rename_in_query};
+use tollgate_llm::{
+    Api, BodyEdits, Dialect, MODEL_PARAMETERS, edit_body, model_in_path, query, rename_in_path, rename_in_query,
+};
 
 /// A path in which the model has the provider's name, and what the body is then for.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,8 +44,9 @@ pub(super) fn plan(
     names: Option<(&str, &str)>,
     edits: &BodyEdits,
 ) -> Result<Renamed, Refused> {
-    let is_readable = !last && !is_multipart(head) && head.first("upgrade").is_none();
     let is_inference = Api::of(path).is_inference();
+    // An API that takes nothing but JSON may not mind what the body is said to be.
+    let is_readable = !last && (is_inference || !is_multipart(head)) && head.first("upgrade").is_none();
     let edited = |model: Option<&str>, decides: bool| {
         let model = model.map(str::to_owned);
         if is_readable && (model.is_some() || !edits.is_empty()) {
@@ -53,7 +56,10 @@ pub(super) fn plan(
         }
     };
     let Some((asked, name)) = names.filter(|(asked, name)| asked != name) else {
-        return Ok(Renamed { path: None, body: edited(None, false) });
+        // A body beside a deployment of the right name may still name another model, and some servers go by the body.
+        let is_beside = || Dialect::of(path) != Dialect::Gemini && model_in_path(path).is_some();
+        let model = names.filter(|_| is_inference && is_beside()).map(|(_, name)| name);
+        return Ok(Renamed { path: None, body: edited(model, false) });
     };
     if let Some(renamed) = rename_in_path(path, name) {
         // Gemini's body has no say, a deployment's may say the same once more.

@@ -8,6 +8,7 @@ use tollgate_core::{HeaderList, header};
 use super::Adapt;
 use super::original::Original;
 use super::plan::Plan;
+use crate::config::providers::checks;
 
 /// Browsers cannot set headers of a WebSocket, so OpenAI's clients put a key among the subprotocols.
 const SUBPROTOCOLS: &str = "sec-websocket-protocol";
@@ -58,14 +59,16 @@ impl Head<'_> {
     }
 
     fn is_removed(&self, policy: &Adapt, name: &str) -> bool {
-        let is_credential = || policy.credentials.contains(name) && !self.is_own_credential(name);
+        let is_foreign = || policy.credentials.contains(name) && !self.is_own_credential(name);
+        let is_account = || checks::ACCOUNT.contains(&name) && !self.is_own(name);
         let is_left_behind = || {
             let original = self.original.filter(|_| policy.set_by_some.contains(name) && !self.is_own(name));
             original.is_some_and(|original| original.header(name).is_none())
         };
         name.starts_with(header::GATEWAY_PREFIX)
             || (name == "content-length" && self.loses_length)
-            || is_credential()
+            || is_foreign()
+            || is_account()
             || is_left_behind()
     }
 

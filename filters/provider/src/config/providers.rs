@@ -11,7 +11,6 @@ mod paths;
 mod spec;
 #[cfg(test)]
 mod tests;
-mod unique;
 mod url;
 
 use std::collections::BTreeMap;
@@ -24,7 +23,6 @@ use names::Names;
 pub use names::Served;
 pub use paths::{PathRule, Piece};
 pub use spec::ProviderSpec;
-pub(crate) use unique::unique;
 
 /// Every provider is an endpoint of a cluster and a label value.
 const MAX_PROVIDERS: usize = 64;
@@ -112,7 +110,24 @@ impl Providers {
             let provider = Provider::new(&format!("providers.{name}"), name.clone(), spec, env, wants_secrets)?;
             providers.insert(name, provider);
         }
-        Ok(Self(providers))
+        let providers = Self(providers);
+        providers.check_headers()?;
+        Ok(providers)
+    }
+
+    /// Refuses a header that another provider's credential goes by: whose it is could not be told.
+    fn check_headers(&self) -> Result<(), ConfigError> {
+        let used = |name: &str| self.iter().find(|it| it.credential.as_ref().is_some_and(|it| it.header == name));
+        for provider in self.iter() {
+            for (name, _) in &provider.headers {
+                if let Some(other) = used(name) {
+                    let problem =
+                        format!("`{name}` carries the credential of provider `{}`: use another header", other.name);
+                    return Err(ConfigError::at(format!("providers.{}.headers", provider.name), problem));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The provider of a name.

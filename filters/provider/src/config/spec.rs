@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use tollgate_core::HumanDuration;
+use tollgate_core::config::unique;
 
-use super::providers::{ProviderSpec, unique};
+use super::providers::ProviderSpec;
 
 /// The whole configuration as it is written.
 #[derive(Debug, Deserialize)]
@@ -33,7 +34,7 @@ pub struct Spec {
     /// Longest request body that is read, in bytes: up to 64 MiB.
     #[serde(default = "defaults::max_body_bytes")]
     pub(super) max_body_bytes: usize,
-    /// Longest time that a provider is left alone because it asked for it: 1s to 1d.
+    /// Longest time that a provider is left alone because it asked for it: 0s to 1d.
     #[serde(default = "defaults::max_cooldown")]
     pub(super) max_cooldown: HumanDuration,
     /// Whether answers carry `x-gateway-provider`.

@@ -45,7 +45,9 @@ pub(super) enum Unclear {
 
 /// Reads a request's head. `last`: no body follows.
 pub(super) fn at_head(headers: &HeaderList, path: &[u8], last: bool) -> Asked {
-    if let Some(model) = model_in_path(path) {
+    // What is read about a model (`GET /v1/models/ft:NAME`) has no method behind its colon, and runs none.
+    let runs = !matches!(headers.first(":method"), Some(b"GET" | b"HEAD" | b"DELETE"));
+    if let Some(model) = model_in_path(path).filter(|_| runs || !is_models_own(path)) {
         return if is_plain_path(path) { Asked::Model(model) } else { Asked::Unclear(Unclear::Path) };
     }
     let is_inference = Api::of(path).is_inference();
@@ -62,15 +64,23 @@ pub(super) fn at_head(headers: &HeaderList, path: &[u8], last: bool) -> Asked {
     }
     match body_kind(headers) {
         Kind::Other => nothing_or(Unclear::NotJson),
+        Kind::Strange if is_inference => Asked::Unclear(Unclear::NotJson),
         Kind::Json if header::is_encoded(headers) => Asked::Unclear(Unclear::Compressed),
-        Kind::Unsaid if header::is_encoded(headers) => nothing_or(Unclear::Compressed),
-        Kind::Json | Kind::Unsaid => Asked::InBody,
+        Kind::Unsaid | Kind::Strange if header::is_encoded(headers) => nothing_or(Unclear::Compressed),
+        Kind::Json | Kind::Unsaid | Kind::Strange => Asked::InBody,
     }
+}
+
+/// Whether a path names a model as Gemini's do, behind `models`.
+fn is_models_own(path: &[u8]) -> bool {
+    let mut segments = query::bare(path).split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()).rev();
+    segments.next().is_some_and(|last| last.contains(&b':')) && segments.next() == Some(b"models")
 }
 
 /// Whether a body ends, and may be JSON that can be read.
 pub(super) fn may_be_json(headers: &HeaderList) -> bool {
-    headers.first("upgrade").is_none() && body_kind(headers) != Kind::Other && !header::is_encoded(headers)
+    let is_read = matches!(body_kind(headers), Kind::Json | Kind::Unsaid);
+    headers.first("upgrade").is_none() && is_read && !header::is_encoded(headers)
 }
 
 /// A session of the Realtime API keeps the model of its query; what it says later is not seen.
@@ -92,19 +102,36 @@ fn in_query(path: &[u8]) -> Asked {
 enum Kind {
     Json,
     Unsaid,
-    /// Something else, as forms and audio are.
+    /// What a server that does not mind may read as JSON.
+    Strange,
+    /// Something that is never one JSON object, as forms and audio are.
     Other,
 }
 
-/// A form can be written so that it is JSON as well, of another model. So what is said to be a form is not read as JSON.
+/// Types of which no server makes one JSON object. A form can be written so that it is JSON as well, of another model: so it is
+/// not read as JSON here.
+const NEVER_JSON: &[&[u8]] = &[
+    b"application/jsonl",
+    b"application/octet-stream",
+    b"application/pdf",
+    b"application/x-ndjson",
+    b"application/x-www-form-urlencoded",
+    b"application/zip",
+    b"audio/",
+    b"image/",
+    b"multipart/",
+    b"video/",
+];
+
 fn body_kind(headers: &HeaderList) -> Kind {
     let mut found = Kind::Unsaid;
     for value in headers.values("content-type") {
         let kind = value.split(|byte| *byte == b';').next().unwrap_or(value).trim_ascii().to_ascii_lowercase();
-        if !kind.ends_with(b"json") || kind.contains(&b',') {
+        if NEVER_JSON.iter().any(|never| kind.starts_with(never)) {
             return Kind::Other;
         }
-        found = Kind::Json;
+        let is_json = kind.ends_with(b"json") && !kind.contains(&b',') && found != Kind::Strange;
+        found = if is_json { Kind::Json } else { Kind::Strange };
     }
     found
 }
@@ -135,6 +162,11 @@ mod tests {
         }
         assert_eq!(asked("GET", "/v1/realtime?model=a&model=b", &[], true), Asked::Unclear(Unclear::Several));
         assert_eq!(asked("GET", "/v1/realtime?model=a&deployment=b", &[], true), Asked::Unclear(Unclear::Several));
+        for method in ["GET", "HEAD", "DELETE"] {
+            assert_eq!(asked(method, "/v1/models/ft:gpt-4.1:acme::abc123", &[], true), Asked::Nothing, "{method}");
+            let deployment = Asked::Model("d".into());
+            assert_eq!(asked(method, "/openai/deployments/d/chat/completions", &[], true), deployment, "{method}");
+        }
         assert_eq!(asked("GET", "/v1/realtime", &[("upgrade", "websocket")], false), Asked::Nothing);
     }
 
@@ -163,16 +195,27 @@ mod tests {
             (&[("content-type", "application/octet-stream")], false, Unclear::NotJson),
             (&[form], false, Unclear::NotJson),
             (&[("content-type", "application/json"), form], false, Unclear::NotJson),
-            (&[("content-type", "application/json, text/plain")], false, Unclear::NotJson),
-            (&[("content-type", "text/plain, application/json")], false, Unclear::NotJson),
-            (&[("content-type", "what/ever")], false, Unclear::NotJson),
-            (&[("content-type", "\u{e9}")], false, Unclear::NotJson),
+            (&[form, ("content-type", "application/json")], false, Unclear::NotJson),
+            (&[("content-type", "Audio/mpeg")], false, Unclear::NotJson),
+            (&[("content-type", "application/jsonl")], false, Unclear::NotJson),
             (&[("content-encoding", "gzip")], false, Unclear::Compressed),
             (&[("upgrade", "websocket")], false, Unclear::Socket),
             (&[], true, Unclear::Empty),
         ] {
             assert_eq!(asked("POST", "/v1/responses", more, last), Asked::Unclear(unclear), "{more:?}");
             assert_eq!(asked("POST", "/v1/audio/transcriptions", more, last), Asked::Nothing, "{more:?}");
+        }
+        // A server that does not mind what a body is said to be finds a model in it.
+        let json = ("content-type", "application/json");
+        for strange in ["application/json, text/plain", "text/plain, application/json", "what/ever", "\u{e9}", ""] {
+            for more in [&[("content-type", strange)][..], &[("content-type", strange), json]] {
+                assert_eq!(
+                    asked("POST", "/v1/responses", more, false),
+                    Asked::Unclear(Unclear::NotJson),
+                    "{strange}"
+                );
+                assert_eq!(asked("POST", "/v1/images/generations", more, false), Asked::InBody, "{strange}");
+            }
         }
         // It says that it is JSON, so a model may be in it.
         let zipped = [("content-type", "application/json"), ("content-encoding", "gzip")];

@@ -1,5 +1,7 @@
 //! Which endpoints of a pool may be tried: those that did not ask to be left alone.
 
+use std::time::Duration;
+
 use tollgate_core::Timestamp;
 
 use crate::config::{Pool, Providers};
@@ -19,6 +21,14 @@ pub(super) enum Lane {
     None(Timestamp),
 }
 
+/// What is granted to those who ask to be left alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) now: Timestamp,
+    /// No longer than this from now, also if more was granted by an earlier configuration.
+    pub(super) most: Duration,
+}
+
 impl Lane {
     /// Looks at each endpoint of a pool.
     pub(super) fn of(
@@ -26,11 +36,13 @@ impl Lane {
         model: Option<&str>,
         providers: &Providers,
         cooling: &Cooling,
-        now: Timestamp,
+        patience: Patience,
     ) -> Self {
+        let Patience { now, most } = patience;
         let until = |endpoint: &String| {
             let name = model.map(|model| providers.get(endpoint).map_or(model, |it| it.serves(model).name));
-            cooling.until(endpoint, name.unwrap_or_default(), now)
+            let until = cooling.until(endpoint, name.unwrap_or_default(), now)?;
+            Some(until.min(now.plus(most))).filter(|until| *until > now)
         };
         let cools: Vec<_> = pool.endpoints.iter().map(until).collect();
         if let Some(first_free) = cools.iter().copied().min().flatten() {

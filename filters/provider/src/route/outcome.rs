@@ -40,7 +40,9 @@ pub(super) fn of_head(cx: &mut Cx<'_>, headers: &mut dyn Headers, dialect: Diale
         headers.remove(PROVIDER);
     }
     let status = all.first(":status").unwrap_or_default();
-    let has_failed = FAILURES.contains(&status);
+    // The key that a provider does not take is the gateway's: the caller's was good, and is not shown anybody's.
+    let is_our_key = status == b"401";
+    let has_failed = FAILURES.contains(&status) || is_our_key;
     // Where a filter answered, adapt included, no provider did, and none failed.
     if !(has_failed || sees.provider) || handoff::is_local_reply(cx.handoff) {
         return None;
@@ -51,7 +53,8 @@ pub(super) fn of_head(cx: &mut Cx<'_>, headers: &mut dyn Headers, dialect: Diale
         || cx.attributes.code_details().is_some_and(|details| details == VIA_UPSTREAM);
     // With neither attempt nor cluster it is a route of Envoy's that answers by itself.
     let was_sent = || attempt.is_some() || cx.attributes.cluster_name().is_some_and(|name| !name.is_empty());
-    if has_failed && !(is_providers && sees.failure_of_one) && was_sent() {
+    let is_the_answer = is_providers && sees.failure_of_one && !is_our_key;
+    if has_failed && !is_the_answer && was_sent() {
         tell(cx, &all, attempt.as_ref());
         return Some(with_kept(answer::nobody_answered(dialect), &all));
     }
@@ -80,6 +83,6 @@ fn tell(cx: &mut Cx<'_>, all: &HeaderList, attempt: Option<&Attempt>) {
     let trail = String::from_utf8_lossy(&trail);
     let trail: String = trail.chars().filter(|c| !c.is_control()).take(MOST_TRAIL).collect();
     cx.log.warn(&format!(
-        "no provider had an answer: pool {pool}, model {model}, last asked {last}, status {status}, ended attempts: {trail}"
+        "no provider had an answer: pool {pool}, model {model:?}, last asked {last}, status {status}, ended attempts: {trail}"
     ));
 }

@@ -10,7 +10,7 @@ use tollgate_llm::{Api, BadRequest, Dialect, model_in_body};
 
 use super::asked::{self, Asked, Unclear};
 use super::decide;
-use super::lane::Lane;
+use super::lane::{Lane, Patience};
 use super::meters::Verdict;
 use super::outcome::{self, PROVIDER};
 use super::{Route, answer, sticky};
@@ -170,7 +170,8 @@ impl RouteStream {
         };
         let model = decision.model;
         let cooling = Cooling::load(cx.store);
-        match Lane::of(pool, model.as_deref(), &policy.providers, &cooling, cx.now) {
+        let patience = Patience { now: cx.now, most: policy.max_cooldown };
+        match Lane::of(pool, model.as_deref(), &policy.providers, &cooling, patience) {
             Lane::All => {}
             Lane::Some(lane) => cx.handoff.set(handoff::LANE, lane.as_bytes()),
             Lane::None(until) => {

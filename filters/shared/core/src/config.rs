@@ -3,10 +3,14 @@
 //! A configuration may hold a secret by mistake: a key where its digest belongs, a key as a field name. serde's errors
 //! repeat such texts, so they are cut out before anybody logs them.
 
+mod unique;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
+
+pub use unique::unique;
 
 /// Why a configuration is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

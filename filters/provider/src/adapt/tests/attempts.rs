@@ -178,3 +178,13 @@ fn a_request_that_names_no_model_is_fitted_all_the_same() {
     world.route(None, None);
     assert_eq!(world.attempt("azure").unwrap().header(":path"), Some("/v1/models?api-version=1"));
 }
+
+#[test]
+fn on_whose_account_a_request_runs_is_not_the_callers_to_say() {
+    let mut world = World::chat(BODY);
+    for name in crate::config::providers::checks::ACCOUNT {
+        world.head.push(((*name).to_owned(), "caller".to_owned()));
+    }
+    let sent = world.attempt("openai").unwrap();
+    assert!(!sent.all().contains("caller"), "{}", sent.all());
+}

@@ -36,7 +36,6 @@ fn a_body_that_cannot_name_the_model_is_refused() {
         ("application/json", r#"{"model":"gpt","Model":"dear"}"#),
         ("text/plain", "model=gpt"),
         ("multipart/form-data; boundary=b", "--b\r\n\r\n--b--"),
-        ("Multipart/Form-Data; boundary=b", r#"{"model":"gpt"}"#),
     ] {
         for path in ["/v1/chat/completions", "/v1/images/generations", "/v1/messages"] {
             let head = [(":method", "POST"), (":path", path), (":authority", "g"), ("content-type", content_type)];
@@ -47,6 +46,13 @@ fn a_body_that_cannot_name_the_model_is_refused() {
             // Where the provider has the caller's name for it, nothing has to change.
             assert_eq!(World::new(&head, Some(body)).attempt("openai").unwrap().text(), body);
         }
+    }
+    // A form may be JSON as well: where only JSON is taken it is read, elsewhere never.
+    for (path, status) in [("/v1/chat/completions", None), ("/v1/images/generations", Some(400))] {
+        let head = [(":method", "POST"), (":path", path), (":authority", "g"), ("content-type", "Multipart/x")];
+        let attempt = World::new(&head, Some(r#"{"model":"gpt"}"#)).attempt("env");
+        assert_eq!(attempt.as_ref().err().map(|reply| reply.status), status, "{path}");
+        assert!(attempt.map_or(true, |sent| sent.text() == r#"{"model":"gpt/e"}"#));
     }
     let reply = World::chat(r#"{"model":"gpt","model":"gpt"}"#).attempt("env").unwrap_err();
     assert_eq!(message(&reply), "400 `model` is given twice: give it once.");
@@ -68,6 +74,14 @@ fn a_path_that_names_the_model_stands_above_the_body() {
     ] {
         let head = [(":method", "POST"), (":path", path), (":authority", "g"), ("content-type", "application/json")];
         assert_eq!(World::new(&head, Some(body)).attempt("env").unwrap().text(), expected);
+    }
+    // Also where the path has the right name already.
+    let head = [(":method", "POST"), (":path", path), (":authority", "g"), ("content-type", "multipart/x")];
+    for (body, expected) in
+        [(r#"{"model":"dear","a":1}"#, r#"{"model":"gpt","a":1}"#), (r#"{"model":"gpt"}"#, r#"{"model":"gpt"}"#)]
+    {
+        let sent = World::new(&head, Some(body)).attempt("openai").unwrap();
+        assert_eq!((sent.text(), sent.header(":path")), (expected, Some(path)));
     }
     // A query does not, where an API goes by its body.
     let head = [(":method", "POST"), (":path", "/v1/chat/completions?model=gpt"), (":authority", "g")];

@@ -9,6 +9,9 @@ use super::spec::ProviderSpec;
 /// The headers that may carry a credential of the caller. None of them ever reaches a provider.
 pub(crate) const CREDENTIALS: &[&str] =
     &["api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"];
+/// The headers by which a caller would choose on whose account of the gateway's a request runs, or what it does there.
+pub(crate) const ACCOUNT: &[&str] =
+    &["openai-organization", "openai-project", "x-goog-user-project", "x-http-method-override"];
 /// The parameters that may.
 pub(crate) const CREDENTIAL_PARAMETERS: &[&[u8]] = &[b"access_token", b"key"];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::unique::unique;
+use tollgate_core::config::unique;
 
 /// One provider.
 #[derive(Debug, Deserialize)]

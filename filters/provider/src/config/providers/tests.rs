@@ -192,3 +192,14 @@ fn what_cannot_work_is_refused_where_it_stands() {
     }
     assert!(refused(r#""uri":"x""#).contains("unknown field `uri`"));
 }
+
+#[test]
+fn a_header_is_one_providers_credential_or_anothers_setting_but_not_both() {
+    let specs = r#"{
+      "a": {"url": "https://a.example", "credential": {"header": "X-K", "from_file": "a.yaml"}},
+      "b": {"url": "https://b.example", "headers": {"x-k": "v"}}
+    }"#;
+    let error = Providers::new(config::parse(specs.as_bytes()).unwrap(), &environment(""), false).unwrap_err();
+    let expected = "providers.b.headers: `x-k` carries the credential of provider `a`: use another header";
+    assert_eq!(error.to_string(), expected);
+}

@@ -62,7 +62,7 @@ fn where_all_providers_failed_the_caller_is_told_so_in_its_own_dialect() {
             assert_eq!(names, kept);
             assert_eq!(header(&reply, "retry-after"), Some(&b"7"[..]));
             let line = format!(
-                "warn: no provider had an answer: pool gpt, model gpt-4.1, last asked b, status {status}, ended attempts: a=no_answer b=503"
+                "warn: no provider had an answer: pool gpt, model \"gpt-4.1\", last asked b, status {status}, ended attempts: a=no_answer b=503"
             );
             assert_eq!(worker.proxy.log.take(), [line]);
         }
@@ -80,8 +80,7 @@ fn the_refusal_is_in_the_dialect_of_the_call() {
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &body["error"]["type"]), (503, &json!("overloaded_error")));
     assert_eq!(body["error"]["code"], "upstream_unavailable");
-    let line =
-        "warn: no provider had an answer: pool gpt, model claude-x, last asked nobody, status 503, ended attempts: ";
+    let line = "warn: no provider had an answer: pool gpt, model \"claude-x\", last asked nobody, status 503, ended attempts: ";
     assert_eq!(worker.proxy.log.take(), [line]);
 }
 
@@ -107,9 +106,30 @@ fn where_there_is_one_to_ask_its_failure_is_the_answer() {
 }
 
 #[test]
+fn a_key_that_a_provider_does_not_take_is_no_fault_of_the_callers() {
+    for (path, model) in [(CHAT, "smart"), ("/v1/messages", "claude-x")] {
+        let worker = Worker::new(&config());
+        let mut call = worker.call();
+        call.request(&json_head(path), &asking(model)).unwrap();
+        let attempt = Attempt { provider: "c".into(), model: Some(model.into()), stands_in: false };
+        handoff::set_attempt(&mut call.handoff, &attempt);
+        call.attributes.code_details = Some("via_upstream".into());
+        let reply = refused(call.response_headers(&[(":status", "401")], false));
+        assert_eq!(told(&reply), (503, "upstream_unavailable".into()));
+        assert_eq!(worker.proxy.log.take().len(), 1);
+    }
+    // Auth's own, at the body.
+    let worker = Worker::new(&config());
+    let mut call = worker.call();
+    ask(&mut call, "smart").unwrap();
+    handoff::set_reply(&mut call.handoff, "auth");
+    assert_eq!(shown(&worker, &mut call, &[(":status", "401")]), None);
+}
+
+#[test]
 fn other_answers_pass_as_they_are() {
     let worker = Worker::new(&config());
-    for status in ["200", "400", "401", "404", "429", "501"] {
+    for status in ["200", "400", "403", "404", "429", "501"] {
         let mut call = attempted(&worker);
         assert_eq!(shown(&worker, &mut call, &[(":status", status), ("retry-after", "9")]), None);
         assert_eq!(call.response_headers.get("retry-after").as_deref(), Some("9"));

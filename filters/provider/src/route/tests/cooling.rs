@@ -57,6 +57,20 @@ fn where_all_cool_the_caller_is_told_when_the_first_is_free() {
 }
 
 #[test]
+fn nobody_is_left_alone_for_longer_than_is_granted_now() {
+    let mut worker = Worker::new(&config_with(&json!({"max_cooldown": "10s"})));
+    for provider in ["a", "b", "c"] {
+        cools(&worker, provider, "GPT-4.1", 3_600);
+    }
+    let reply = worker.call().request(&json_head(CHAT), &asking("gpt-4.1")).unwrap_err();
+    assert_eq!(header(&reply, "retry-after"), Some(&b"10"[..]));
+    let proxy = worker.proxy.clone();
+    worker = Worker::new(&config_with(&json!({"max_cooldown": "0s"})));
+    worker.proxy.store = proxy.store;
+    assert!(ask(&mut worker.call(), "gpt-4.1").is_ok());
+}
+
+#[test]
 fn a_pool_of_one_has_no_lane() {
     let worker = Worker::new(&config());
     let mut call = worker.call();

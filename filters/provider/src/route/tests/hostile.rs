@@ -57,7 +57,8 @@ fn names_with_hostile_characters_are_looked_up_like_any_other() {
         "/v1/realtime?model=%ff",
         "/v1/realtime?model=",
     ] {
-        let reply = refused(worker.call().request_headers(&[(":method", "GET"), (":path", path)], true));
+        let method = if path.starts_with("/v1beta") { "POST" } else { "GET" };
+        let reply = refused(worker.call().request_headers(&[(":method", method), (":path", path)], true));
         let expected = if path.contains("%2f") || path.contains("%00") { 400 } else { 404 };
         assert_eq!(reply.status, expected, "{path}");
     }

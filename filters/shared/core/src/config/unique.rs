@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 /// Reads values by name, each name once; for `deserialize_with`.
-pub(crate) fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+pub fn unique<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, V>, D::Error> {
     deserializer.deserialize_map(Entries(PhantomData))
