@@ -128,7 +128,7 @@ def clusters(config: Config, files: Files) -> list[dict]:
 
 
 def cluster(pool: Pool, config: Config, files: Files) -> dict:
-    has_shares = any(member.weight for member in pool.members)
+    has_shares = any(len(priority) > 1 for priority in pool.priorities)
     has_lanes = len(pool.members) in LANE_ENDPOINTS
     length = len(pool.members) if has_lanes else 0
     is_checked = any(provider.health_check for provider in pool.providers)
