@@ -19,12 +19,14 @@ MAX_CALLS = 16_384
 STICKY = "x-gateway-sticky"
 # stream_idle_timeout in envoy/envoy.yaml.
 STREAM_IDLE_MS = 120_000
+# 401 as well: auth let the caller in, so it is the gateway's own key that this provider refuses.
+RETRIABLE = [401, 429, 500, 502, 503, 504, 529]
 # Times that another endpoint is drawn when the drawn one failed this call before.
 DRAWS = 100
 
 # Why, for who reads envoy.yaml: above the first line with that key.
 WHY = {
-    "retry_policy": "Only while nothing has reached the client. Each attempt moves to the next priority, and inside one to an endpoint that was not tried.",
+    "retry_policy": "Only while nothing has reached the client. Each attempt moves to the next priority, and inside one to an endpoint that was not tried. Several endpoints get as many attempts as they are: one of a priority broader than the others may not get its turn in one call.",
     "lb_subset_config": "A call with a lane may only go to endpoints that list it: adapt saw the others ask to be left alone.",
     "common_lb_config": "One endpoint that is left carries its whole priority; if all of a pool are ejected, they are tried all the same.",
     "outlier_detection": "An endpoint that fails calls in a row is left alone, longer each time. 429 is no failure here: adapt heeds its retry-after.",
@@ -34,7 +36,7 @@ WHY = {
     "transport_socket_matches": "The provider's certificate must be its own: name and authority are checked.",
     "http_filters": "Once an attempt, when its endpoint is known: the keys, what the provider needs of the request, and its length anew.",
     "health_checks": "Asked whether calls come or not.",
-    "consecutive_5xx": "Any 5xx; then those that say \"not now\" (502, 503, 504); then no answer at all.",
+    "enforcing_consecutive_5xx": "A prompt that makes a provider answer 500 is one caller's trouble and ejects nobody. What says \"not now\" (502, 503, 504) does, and no answer at all.",
     "enforcing_success_rate": "A pool is too small for statistics over its endpoints.",
     "locality": "A provider is a locality of its own, so that its weight is its share, however many addresses its name has.",
     "filter_state": "The route filter leaves this and has the route looked up anew.",
@@ -76,14 +78,6 @@ def seconds(ms: int) -> str:
     return f"{ms // 1000}s" if ms % 1000 == 0 else f"{ms / 1000:g}s"
 
 
-def attempts(pool: Pool) -> int:
-    """Attempts until every endpoint had its turn, since each moves to the next priority and starts over behind the last."""
-    sizes = [len(priority) for priority in pool.priorities]
-    largest = max(sizes)
-    last = max(rank for rank, size in enumerate(sizes) if size == largest)
-    return (largest - 1) * len(sizes) + last + 1
-
-
 def routes(config: Config) -> list[dict]:
     """A route a pool, matched when the route filter has chosen it, and one for when nobody has.
 
@@ -102,12 +96,12 @@ def pool_route(pool: Pool) -> dict:
         # Nobody else to ask: only what was surely not begun is asked again.
         retry: dict = {"retry_on": "connect-failure,refused-stream,reset-before-request,retriable-status-codes", "retriable_status_codes": [503], "num_retries": 2}
     else:
-        retry = {"retry_on": "connect-failure,refused-stream,reset,retriable-status-codes", "retriable_status_codes": [429, 500, 502, 503, 504, 529], "num_retries": attempts(pool) - 1}
+        retry = {"retry_on": "connect-failure,refused-stream,reset,retriable-status-codes", "retriable_status_codes": RETRIABLE, "num_retries": len(pool.members) - 1}
     action: dict = {"cluster": f"pool_{pool.name}", "timeout": seconds(pool.timeout_ms)}
     if pool.per_try_timeout_ms:
         retry["per_try_timeout"] = seconds(pool.per_try_timeout_ms)
         # The listener's stream_idle_timeout would end the call while one attempt after another waits in silence.
-        patience = max(STREAM_IDLE_MS, attempts(pool) * (pool.per_try_timeout_ms + 1_000))
+        patience = max(STREAM_IDLE_MS, len(pool.members) * (pool.per_try_timeout_ms + 1_000))
         action["idle_timeout"] = seconds(min(patience, pool.timeout_ms))
     retry["retry_back_off"] = {"base_interval": "0.025s", "max_interval": "0.25s"}
     if len(pool.members) > 1:
@@ -213,7 +207,7 @@ def resilience(pool: Pool) -> dict:
     fields: dict = {
         "outlier_detection": {
             "split_external_local_origin_errors": True,
-            "consecutive_5xx": 10,
+            "enforcing_consecutive_5xx": 0,
             "consecutive_gateway_failure": 5,
             "enforcing_consecutive_gateway_failure": 100,
             "consecutive_local_origin_failure": 3,

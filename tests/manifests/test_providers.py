@@ -78,23 +78,18 @@ def test_who_is_alone_in_a_priority_needs_no_weight():
     assert all("load_balancing_weight" not in place for place in places(value).values())
 
 
-@pytest.mark.parametrize(
-    ("priorities", "attempts"),
-    [([["a"], ["b"], ["c"]], 3), ([["a", "b"], ["c"]], 3), ([["a"], ["b", "c"]], 4), ([["a", "b", "c"], ["d"]], 5), ([["a", "b", "c", "d"]], 4)],
-)
-def test_attempts_are_enough_for_every_endpoint(priorities, attempts):
-    # Played as Envoy does: each attempt goes to the next priority and there to one that was not tried.
-    left = [list(priority) for priority in priorities]
-    for attempt in range(attempts):
-        rank = attempt % len(left)
-        left[rank] = left[rank][1:]
-    assert not any(left)
-    assert pools.attempts(read(config(priorities)).pools[0]) == attempts
+@pytest.mark.parametrize("priorities", [[["a"], ["b"]], [["a", "b"], ["c"]], [["a"], ["b", "c"]], [["a"], list("bcdefg")]])
+def test_a_call_is_tried_no_more_often_than_there_are_endpoints(priorities):
+    retry = pools.routes(read(config(priorities)))[0]["route"]["retry_policy"]
+    assert retry["num_retries"] + 1 == sum(map(len, priorities))
+    # The caller was let in before: such a 401 means the gateway's key.
+    assert 401 in retry["retriable_status_codes"]
 
 
 def test_one_provider_is_asked_again_only_for_what_it_did_not_begin():
     retry = pools.routes(read(config([["a"]])))[0]["route"]["retry_policy"]
     assert retry["retriable_status_codes"] == [503] and "reset-before-request" in retry["retry_on"]
+    assert retry["num_retries"] == 2
 
 
 def test_routes_match_the_choice_and_the_last_one_leads_nowhere():
@@ -102,6 +97,13 @@ def test_routes_match_the_choice_and_the_last_one_leads_nowhere():
     assert pool["match"]["filter_state"] == [{"key": "wasm.tollgate_pool", "string_match": {"exact": "p"}}]
     assert (pool["route"]["cluster"], pool["route"]["timeout"]) == ("pool_p", "90s")
     assert last["name"] == "models" and last["direct_response"]["status"] == 503
+
+
+def test_no_prompt_ejects_a_provider_but_not_now_and_silence_do():
+    found = cluster(config([["a"], ["b"]]))["outlier_detection"]
+    # Whoever asks what makes providers answer 500 asks all of them.
+    assert found["enforcing_consecutive_5xx"] == 0 and found["split_external_local_origin_errors"] is True
+    assert found["enforcing_consecutive_gateway_failure"] == 100
 
 
 def test_attempts_that_wait_outlast_the_idle_timeout_of_streams():
