@@ -92,6 +92,54 @@ on_own_envoys!(
     }
 );
 
+on_own_envoys!(
+    a_key_that_one_provider_refuses_is_no_fault_of_the_caller,
+    behind(&[("a", "http://scripted")]),
+    async |gateway| {
+        let call = gateway.chat(&unique("prompt")).told("status.a", 401);
+        let mark = call.mark().to_owned();
+        call.send().await.expect(200);
+        assert_eq!(["a", "good"].map(|name| gateway.requests_at(name, &mark).len()), [1, 1]);
+    }
+);
+
+on_own_envoys!(
+    a_prompt_that_makes_a_provider_fail_leaves_it_to_the_others,
+    behind(&[("a", "http://scripted")]),
+    async |gateway| {
+        // Envoy's own limit is 5 in a row.
+        for _ in 0..12 {
+            gateway.chat(&unique("prompt")).told("status.a", 500).send().await.expect(200);
+        }
+        let call = gateway.chat(&unique("prompt"));
+        let mark = call.mark().to_owned();
+        call.send().await.expect(200);
+        assert_eq!(gateway.requests_at("a", &mark).len(), 1, "it was ejected");
+    }
+);
+
+on_own_envoys!(
+    a_call_is_tried_once_an_endpoint,
+    Setup::default().providers(json!({
+        "providers": {
+            "a": {"url": "http://scripted"},
+            "b": {"url": "http://scripted"},
+            "c": {"url": "http://scripted"},
+            "d": {"url": "http://scripted"},
+        },
+        "pools": {"default": {"priorities": [["a"], ["b", "c", "d"]]}},
+        "models": {},
+        "unknown_model": {"pool": "default"},
+        "no_model": {"pool": "default"},
+    })),
+    async |gateway| {
+        let call = gateway.chat(&unique("prompt")).told("status", 500);
+        let mark = call.mark().to_owned();
+        call.send().await.expect(503);
+        assert_eq!(gateway.upstream_requests(&mark).len(), 4);
+    }
+);
+
 on_own_envoys!(pools_can_be_pushed, behind(&[("a", "http://scripted")]).pushed(), async |gateway| {
     let asked = async |name: &str| {
         let call = gateway.chat(&unique("prompt"));
