@@ -38,7 +38,7 @@ WHY = {
     "health_checks": "Asked whether calls come or not.",
     "enforcing_consecutive_5xx": "A prompt that makes a provider answer 500 is one caller's trouble and ejects nobody. What says \"not now\" (502, 503, 504) does, and no answer at all.",
     "enforcing_success_rate": "A pool is too small for statistics over its endpoints.",
-    "locality": "A provider is a locality of its own, so that its weight is its share, however many addresses its name has.",
+    "locality": "A provider is a locality of its own, so that a weight is its share, however many addresses its name has. Without weights the address with the fewest calls under way is asked.",
     "filter_state": "The route filter leaves this and has the route looked up anew.",
     "maglev_lb_config": "Calls of one key stay together, and stay where they are when another endpoint goes.",
 }
@@ -122,7 +122,7 @@ def clusters(config: Config, files: Files) -> list[dict]:
 
 
 def cluster(pool: Pool, config: Config, files: Files) -> dict:
-    has_shares = any(len(priority) > 1 for priority in pool.priorities)
+    has_shares = any(member.weight for member in pool.members)
     has_lanes = len(pool.members) in LANE_ENDPOINTS
     length = len(pool.members) if has_lanes else 0
     is_checked = any(provider.health_check for provider in pool.providers)

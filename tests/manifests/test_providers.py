@@ -63,19 +63,18 @@ def test_priorities_and_shares_are_those_of_the_pool():
     assert {name: (place["priority"], place["load_balancing_weight"]) for name, place in found.items()} == {"a": (0, 9), "b": (0, 1), "c": (1, 1)}
 
 
-def test_providers_without_weights_share_alike():
+def test_without_weights_calls_under_way_decide():
+    found = cluster(config([["a", "b"]]))
+    assert found["lb_policy"] == "LEAST_REQUEST" and "locality_weighted_lb_config" not in found["common_lb_config"]
+    assert all("load_balancing_weight" not in place for place in places(config([["a", "b"]])).values())
+
+
+def test_one_weight_gives_every_provider_a_share():
     # Envoy would count addresses otherwise, and a name may have many.
     value = config([["a", {"provider": "b", "weight": 3}], ["c", "d"]])
     found = cluster(value)
     assert "locality_weighted_lb_config" in found["common_lb_config"] and found["lb_subset_config"]["locality_weight_aware"] is True
     assert [place["load_balancing_weight"] for place in places(value).values()] == [1, 3, 1, 1]
-
-
-def test_who_is_alone_in_a_priority_needs_no_weight():
-    value = config([["a"], [{"provider": "b", "weight": 3}]])
-    found = cluster(value)
-    assert "locality_weighted_lb_config" not in found["common_lb_config"] and "locality_weight_aware" not in found["lb_subset_config"]
-    assert all("load_balancing_weight" not in place for place in places(value).values())
 
 
 @pytest.mark.parametrize("priorities", [[["a"], ["b"]], [["a", "b"], ["c"]], [["a"], ["b", "c"]], [["a"], list("bcdefg")]])
