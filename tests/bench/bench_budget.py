@@ -5,17 +5,14 @@ all with one worker. `contention` (contention.py) has 1, 2 and 4 workers charge 
 then reads the accounts: no call may be lost or charged twice.
 """
 import dataclasses
-import json
-import pathlib
 import sys
 import typing
-
-import pygal
 
 import audit
 import contention
 import limiters
 import load
+import parts
 from machine import Machine, options
 from rivals import alone
 
@@ -105,37 +102,11 @@ def show_cost(rows: list[dict]) -> None:
         print("| {load} | {variant} | {cpu_us:.0f} | {cpu_us_ratio:.2f} | {to_pair:.2f} | {rps:.0f} |".format(**row))
 
 
-def draw(rows: list[dict], path: pathlib.Path) -> None:
-    chart = pygal.HorizontalBar(title="Envoy CPU per call, µs (median)", legend_at_bottom=True, print_values=True, value_formatter=lambda value: f"{value:.0f}")
-    # The lowest bar is drawn first.
-    chart.x_labels = list(reversed(VARIANTS))
-    for name in LOADS.values():
-        chart.add(name, [row["cpu_us"] for variant in reversed(VARIANTS) for row in rows if (row["load"], row["variant"]) == (name, variant)])
-    chart.render_to_file(str(path))
-
-
 PARTS = {"cost": (measure_cost, show_cost), "contention": (contention.measure, contention.show)}
 
 
 def main() -> None:
-    settings = options(__doc__, tuple(PARTS))
-    found = {}
-    for part, (measure, _) in PARTS.items():
-        if settings.only in (None, part):
-            # A machine each, so that the Envoys of one part take no memory from the other.
-            with Machine(settings) as machine:
-                found[part] = measure(machine)
-                facts = machine.facts()
-    settings.out.mkdir(parents=True, exist_ok=True)
-    written = [settings.out / "bench-budget.json"]
-    written[0].write_text(json.dumps({"machine": facts} | found, indent=2))
-    if "cost" in found:
-        written.append(settings.out / "bench-budget.svg")
-        draw(found["cost"], written[-1])
-    for part, rows in found.items():
-        PARTS[part][1](rows)
-        print()
-    print(f"Envoy {facts['envoy'].split('/')[1]}, {facts['cpus']} CPUs, {facts['date']}, medians of {settings.rounds} alternating rounds; {', '.join(map(str, written))}")
+    found = parts.run(options(__doc__, tuple(PARTS)), "bench-budget", PARTS, LOADS.values())
     if wrong := contention.wrong(found.get("contention", [])):
         sys.exit(f"error: the accounts do not say what the calls cost: {wrong}")
 

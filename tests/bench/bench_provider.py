@@ -6,14 +6,12 @@ compared), all with one worker. `sticky` (stickiness.py) asks what share of prom
 import contextlib
 import http.client
 import json
-import pathlib
 import sys
-
-import pygal
 
 import audit
 import contention
 import load
+import parts
 import routed
 import stickiness
 from machine import Envoy, Machine, options
@@ -83,38 +81,11 @@ def show(rows: list[dict]) -> None:
         print("| {load} | {variant} | {cpu_us:.0f} | {added:+.0f} | {cpu_us_ratio:.2f} | {base} | {rps:.0f} | {rps_ratio:.2f} |".format(**row))
 
 
-def draw(rows: list[dict], path: pathlib.Path) -> None:
-    chart = pygal.HorizontalBar(title="Envoy CPU per call, µs (median)", legend_at_bottom=True, print_values=True, value_formatter=lambda value: f"{value:.0f}")
-    # The lowest bar is drawn first.
-    names = list(reversed(dict.fromkeys(row["variant"] for row in rows)))
-    chart.x_labels = names
-    for shape in LOADS.values():
-        chart.add(shape, [row["cpu_us"] for name in names for row in rows if (row["load"], row["variant"]) == (shape, name)])
-    chart.render_to_file(str(path))
-
-
 PARTS = {"cost": (measure, show), "sticky": (stickiness.measure, stickiness.show)}
 
 
 def main() -> None:
-    settings = options(__doc__, tuple(PARTS))
-    found = {}
-    for part, (measure_part, _) in PARTS.items():
-        if settings.only in (None, part):
-            # A machine each, so that the Envoys of one part take no memory from the other.
-            with Machine(settings) as machine:
-                found[part] = measure_part(machine)
-                facts = machine.facts()
-    settings.out.mkdir(parents=True, exist_ok=True)
-    written = [settings.out / "bench-provider.json"]
-    written[0].write_text(json.dumps({"machine": facts} | found, indent=2))
-    if "cost" in found:
-        written.append(settings.out / "bench-provider.svg")
-        draw(found["cost"], written[-1])
-    for part, rows in found.items():
-        PARTS[part][1](rows)
-        print()
-    print(f"Envoy {facts['envoy'].split('/')[1]}, {facts['cpus']} CPUs, {facts['date']}, medians of {settings.rounds} alternating rounds; {', '.join(map(str, written))}")
+    parts.run(options(__doc__, tuple(PARTS)), "bench-provider", PARTS, LOADS.values())
 
 
 if __name__ == "__main__":

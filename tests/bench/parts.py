@@ -1,0 +1,44 @@
+"""A bench of several parts: runs them, prints their tables, keeps their figures and draws what they cost."""
+import argparse
+import json
+import pathlib
+import typing
+
+import pygal
+
+from machine import Machine
+
+# What measures a part, and what prints its rows.
+Part = tuple[typing.Callable[[Machine], list[dict]], typing.Callable[[list[dict]], None]]
+
+
+def run(settings: argparse.Namespace, name: str, parts: dict[str, Part], loads: typing.Iterable[str]) -> dict[str, list[dict]]:
+    """Writes `name`.json, and `name`.svg if the part `cost` ran."""
+    found = {}
+    for part, (measure, _) in parts.items():
+        if settings.only in (None, part):
+            # A machine each, so that the Envoys of one part take no memory from the other.
+            with Machine(settings) as machine:
+                found[part] = measure(machine)
+                facts = machine.facts()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    written = [settings.out / f"{name}.json"]
+    written[0].write_text(json.dumps({"machine": facts} | found, indent=2))
+    if "cost" in found:
+        written.append(settings.out / f"{name}.svg")
+        draw(found["cost"], loads, written[-1])
+    for part, rows in found.items():
+        parts[part][1](rows)
+        print()
+    print(f"Envoy {facts['envoy'].split('/')[1]}, {facts['cpus']} CPUs, {facts['date']}, medians of {settings.rounds} alternating rounds; {', '.join(map(str, written))}")
+    return found
+
+
+def draw(rows: list[dict], loads: typing.Iterable[str], path: pathlib.Path) -> None:
+    chart = pygal.HorizontalBar(title="Envoy CPU per call, µs (median)", legend_at_bottom=True, print_values=True, value_formatter=lambda value: f"{value:.0f}")
+    # The lowest bar is drawn first.
+    names = list(reversed(dict.fromkeys(row["variant"] for row in rows)))
+    chart.x_labels = names
+    for shape in loads:
+        chart.add(shape, [row["cpu_us"] for name in names for row in rows if (row["load"], row["variant"]) == (shape, name)])
+    chart.render_to_file(str(path))
