@@ -6,7 +6,7 @@ use tollgate_tests::client::{Answer, Call, unique};
 use tollgate_tests::gateway::{Gateway, Setup, chat_body, merge};
 use tollgate_tests::{on_both_envoys, on_own_envoys};
 
-use crate::provider_outage::CHAT;
+use crate::provider_fleet::CHAT;
 
 /// Nano-dollars a token of input and of output: of `main` at `a`, of `main` at `b`, of `small` anywhere.
 const AT_A: [u64; 2] = [2_000, 8_000];

@@ -8,7 +8,7 @@ use tollgate_tests::client::{Call, MARK, unique};
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::on_both_envoys;
 
-use crate::provider_outage::CHAT;
+use crate::provider_fleet::CHAT;
 
 const MESSAGES: &str = "/v1/messages";
 const GEMINI: &str = "/v1beta/models";

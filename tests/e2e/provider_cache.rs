@@ -6,7 +6,7 @@ use tollgate_tests::gateway::Gateway;
 use tollgate_tests::{on_both_envoys, on_own_envoys};
 
 use crate::provider_accounts::{body, provider, setup, used};
-use crate::provider_outage::CHAT;
+use crate::provider_fleet::CHAT;
 
 /// Sends a call and tells what the cache did, and how often a provider was asked for it.
 async fn outcome(gateway: &Gateway, call: Call) -> (Answer, String, usize) {

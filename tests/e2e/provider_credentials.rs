@@ -5,7 +5,7 @@ use tollgate_tests::client::{Call, unique};
 use tollgate_tests::gateway::{Gateway, chat_body, merge};
 use tollgate_tests::on_own_envoys;
 
-use crate::provider_outage::CHAT;
+use crate::provider_fleet::CHAT;
 use crate::provider_secrets::setup;
 
 /// The headers in which a key of the caller may come.

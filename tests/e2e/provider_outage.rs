@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tollgate_tests::client::{Answer, Call, unique};
+use serde_json::json;
+use tollgate_tests::client::{Call, unique};
 use tollgate_tests::gateway::{Gateway, Setup, chat_body, merge, wait_until};
 use tollgate_tests::on_both_envoys;
 
-pub(crate) const CHAT: &str = "/v1/chat/completions";
+use crate::provider_fleet::{CHAT, logged};
+
 /// All attempts of a call that nobody answers.
 const QUICKLY: Duration = Duration::from_secs(5);
 /// What nobody but an operator may read.
@@ -64,17 +65,6 @@ pub(crate) fn chat(gateway: &Gateway, model: &str) -> Call {
     let mut body = chat_body(&unique("prompt"));
     merge(&mut body, &json!({"model": model}));
     gateway.post(CHAT, &body)
-}
-
-/// The line of the access log for an answer.
-pub(crate) async fn logged(gateway: &Gateway, answer: &Answer) -> Value {
-    let id = answer.header("x-request-id").expect("every answer has an id");
-    let line = || {
-        let log = gateway.envoy.log();
-        log.lines().find(|line| line.starts_with('{') && line.contains(id)).map(str::to_owned)
-    };
-    wait_until("the call is logged", async || line().is_some()).await;
-    serde_json::from_str(&line().unwrap()).unwrap()
 }
 
 /// Fails unless all three answers are one clear refusal each, and gives what the access log says of the attempts.

@@ -7,7 +7,7 @@ use tollgate_tests::client::{Answer, Call, unique};
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::on_own_envoys;
 
-use crate::provider_outage::CHAT;
+use crate::provider_fleet::CHAT;
 
 const PROMPTS: usize = 10;
 const CALLS: usize = 200;

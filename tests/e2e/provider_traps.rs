@@ -14,7 +14,8 @@ use tollgate_tests::gateway::{Gateway, Setup, wait_until};
 use tollgate_tests::provider::record::Recorded;
 use tollgate_tests::{on_own_envoys, trap};
 
-use crate::provider_outage::{CHAT, chat};
+use crate::provider_fleet::CHAT;
+use crate::provider_outage::chat;
 
 const CALLERS: usize = 8;
 /// How long calls are made while a filter traps.

@@ -11,7 +11,7 @@
 //! A refusal names the model that was asked for, since the caller wrote it, and never the list.
 
 use tollgate_core::{Refusal, Reply};
-use tollgate_llm::{Api, Dialect, ModelPattern, RequestFacts, query, refuse};
+use tollgate_llm::{Api, Dialect, MODEL_PARAMETERS, ModelPattern, RequestFacts, query, refuse};
 
 /// The caller's own budget, answered by the gateway.
 const OWN_PATHS: &[&[u8]] = &[b"/gateway/budget"];
@@ -149,8 +149,7 @@ fn is_realtime(path: &[u8]) -> bool {
 
 /// Every model that a path names, its query included.
 fn in_path(path: &[u8]) -> impl Iterator<Item = String> {
-    let in_query =
-        query::values(path, &[b"model", b"deployment"]).map(|name| String::from_utf8_lossy(&name).into_owned());
+    let in_query = query::values(path, MODEL_PARAMETERS).map(|name| String::from_utf8_lossy(&name).into_owned());
     deployments(path).chain(in_query)
 }
 

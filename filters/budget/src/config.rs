@@ -8,6 +8,7 @@ mod unique;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tollgate_core::handoff::is_provider_name;
 use tollgate_core::{ConfigError, Identity, config};
 use tollgate_llm::ModelPattern;
 
@@ -129,11 +130,8 @@ fn output_estimate(spec: &OutputEstimateSpec) -> Result<OutputEstimate, ConfigEr
 }
 
 fn provider_prices(specs: UniqueMap<UniqueMap<PriceSpec>>) -> Result<HashMap<String, Prices>, ConfigError> {
-    let mut providers: Vec<_> = specs.0.into_iter().collect();
-    providers.sort_by(|(one, _), (other, _)| one.cmp(other));
     let of_provider = |(provider, specs): (String, UniqueMap<PriceSpec>)| {
-        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if !(1..=40).contains(&provider.len()) || !provider.bytes().all(is_name) {
+        if !is_provider_name(&provider) {
             let problem = "a name is no provider's: those are 1 to 40 of a-z, 0-9 and `-`, as in `providers.json`";
             return Err(ConfigError::at("provider_prices", problem));
         }
@@ -143,7 +141,7 @@ fn provider_prices(specs: UniqueMap<UniqueMap<PriceSpec>>) -> Result<HashMap<Str
         }
         Ok((provider, prices(&path, specs)?))
     };
-    providers.into_iter().map(of_provider).collect()
+    specs.0.into_iter().map(of_provider).collect()
 }
 
 fn prices(field: &str, specs: UniqueMap<PriceSpec>) -> Result<Prices, ConfigError> {
@@ -173,9 +171,7 @@ fn table<S, T>(
     value: impl Fn(&str, &S) -> Result<T, ConfigError>,
 ) -> Result<ModelTable<T>, ConfigError> {
     let mut entries: Vec<(ModelPattern, T)> = Vec::with_capacity(specs.0.len());
-    let mut names: Vec<_> = specs.0.into_iter().collect();
-    names.sort_by(|(one, _), (other, _)| one.cmp(other));
-    for (name, spec) in names {
+    for (name, spec) in specs.0 {
         let path = format!("{field}.{name}");
         let Some(models) = pattern(&name) else {
             return Err(ConfigError::at(field, "a name is no model and no prefix with `*` at its end"));

@@ -18,9 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{
-    ConfigError, Cx, Filter, Flow, HeaderList, Identity, Reply, Setup, Stream, Timestamp, handoff, header,
-};
+use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream, Timestamp, handoff, header};
 use tollgate_llm::{Api, Dialect};
 
 use crate::answer;
@@ -136,7 +134,7 @@ impl Stream for BudgetStream {
         }
         headers.remove(mask::HEADER);
         let most = self.budget.policy.max_body_bytes;
-        if declared_length(&all).is_some_and(|length| length > most as u64) {
+        if header::declared_length(&all).is_some_and(|length| length > most as u64) {
             return Flow::Reply(answer::too_large(Dialect::of(path), most));
         }
         // Usage must be readable in the answer (without the header any coding is acceptable, RFC 9110 §12.5.3), and the body may grow
@@ -213,10 +211,6 @@ impl BudgetStream {
             Err(reply) => Flow::Reply(reply),
         }
     }
-}
-
-fn declared_length(headers: &HeaderList) -> Option<u64> {
-    std::str::from_utf8(headers.first("content-length")?).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

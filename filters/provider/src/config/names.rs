@@ -15,7 +15,7 @@ use super::providers::Providers;
 use super::target::{Leaf, Target};
 
 /// Longest name, in bytes.
-const LONGEST_NAME: usize = 256;
+pub(super) const LONGEST_NAME: usize = 256;
 const GEMINI: &str = "models/";
 
 /// The spelling of each name that the configuration knows, by [`key`].

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tollgate_core::ConfigError;
+use tollgate_core::handoff::is_provider_name;
 
 use super::providers::Providers;
-use super::providers::checks::is_name;
 use super::spec::{EndpointSpec, PoolSpec, StickySpec};
 use super::target::WEIGHTS;
 
@@ -69,7 +69,7 @@ impl PoolId {
 }
 
 fn pool(name: String, spec: &PoolSpec, providers: &Providers) -> Result<Pool, ConfigError> {
-    if !is_name(&name) || name == NO_POOL {
+    if !is_provider_name(&name) || name == NO_POOL {
         let problem = format!("a pool's name must be 1 to 40 of `a-z`, `0-9` and `-`, and not `{NO_POOL}`");
         return Err(ConfigError::at("pools", problem));
     }

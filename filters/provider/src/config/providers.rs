@@ -16,6 +16,7 @@ mod url;
 use std::collections::BTreeMap;
 
 use tollgate_core::ConfigError;
+use tollgate_core::handoff::is_provider_name;
 use tollgate_core::ports::Environment;
 
 pub use credential::{Credential, Secret, Source};
@@ -103,7 +104,7 @@ impl Providers {
         }
         let mut providers = BTreeMap::new();
         for (name, spec) in specs {
-            if !checks::is_name(&name) {
+            if !is_provider_name(&name) {
                 let problem = "a provider's name must be 1 to 40 of `a-z`, `0-9` and `-`";
                 return Err(ConfigError::at("providers", problem));
             }

@@ -5,7 +5,7 @@
 //! at all others one that says it is JSON and is compressed. Bodies of other kinds name no model and are not held.
 
 use tollgate_core::{HeaderList, header};
-use tollgate_llm::{Api, BadRequest, is_plain_path, model_in_path, query};
+use tollgate_llm::{Api, BadRequest, MODEL_PARAMETERS, is_plain_path, model_in_path, query};
 
 /// What the head tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ fn is_realtime(path: &[u8]) -> bool {
 }
 
 fn in_query(path: &[u8]) -> Asked {
-    let mut named = query::values(path, &[b"model", b"deployment"]);
+    let mut named = query::values(path, MODEL_PARAMETERS);
     let Some(model) = named.next() else { return Asked::Nothing };
     if named.any(|other| other != model) {
         return Asked::Unclear(Unclear::Several);

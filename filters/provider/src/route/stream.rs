@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tollgate_core::handoff::{self, Routing};
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, Flow, HeaderList, Reply, Stream};
+use tollgate_core::{Cx, Flow, HeaderList, Reply, Stream, header};
 use tollgate_llm::{Api, BadRequest, Dialect, model_in_body};
 
 use super::asked::{self, Asked, Unclear};
@@ -75,7 +75,7 @@ impl Stream for RouteStream {
         match asked::at_head(&all, path, last) {
             Asked::InBody => {
                 let most = self.route.policy.max_body_bytes;
-                if declared_length(&all).is_some_and(|length| length > most as u64) {
+                if header::declared_length(&all).is_some_and(|length| length > most as u64) {
                     return self.refuse(cx, answer::too_large(self.dialect, most));
                 }
                 self.phase = Phase::Reading(Api::of(path));
@@ -229,8 +229,4 @@ fn stick(cx: &mut Cx<'_>, model: &str, body: &[u8]) {
     if let Some(hash) = sticky::hash(&tenant, model, body) {
         cx.handoff.set(handoff::STICKY, hash.as_bytes());
     }
-}
-
-fn declared_length(headers: &HeaderList) -> Option<u64> {
-    str::from_utf8(headers.first("content-length")?).ok()?.trim().parse().ok()
 }

@@ -124,6 +124,12 @@ pub fn set_routing(handoff: &mut dyn Handoff, routing: &Routing) {
     handoff.set(POOL, routing.pool.as_bytes());
 }
 
+/// Whether it could be a provider's name, or a pool's: one word that labels, headers and Envoy's names can hold.
+pub fn is_provider_name(name: &str) -> bool {
+    let is_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=40).contains(&name.len()) && name.bytes().all(is_byte)
+}
+
 /// Reads who was asked last: from the answer's head on, who answered. `None`: nobody was asked, or no adapt filter runs.
 pub fn attempt(handoff: &dyn Handoff) -> Option<Attempt> {
     serde_json::from_slice(&handoff.get(ATTEMPT)?).ok()

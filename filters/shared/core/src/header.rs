@@ -79,6 +79,11 @@ pub fn is_encoded(headers: &HeaderList) -> bool {
     headers.values("content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
+/// How long the body is to be, where that is told beforehand.
+pub fn declared_length(headers: &HeaderList) -> Option<u64> {
+    str::from_utf8(headers.first("content-length")?).ok()?.trim().parse().ok()
+}
+
 /// Whether a comma-separated header names a token in any of its values, as `cache-control: no-store` does.
 pub fn has_token(headers: &HeaderList, name: &str, token: &str) -> bool {
     headers

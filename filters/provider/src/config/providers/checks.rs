@@ -33,12 +33,6 @@ const FIXED: &[&str] = &[
 const MAX_ENTRIES: usize = 32;
 const MAX_VALUE: usize = 4 * 1024;
 
-/// Whether it names a provider or a pool.
-pub(crate) fn is_name(name: &str) -> bool {
-    let is_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=40).contains(&name.len()) && name.bytes().all(is_byte)
-}
-
 /// Whether it is a token of RFC 9110 §5.6.2.
 pub(super) fn is_token(text: &str) -> bool {
     let is_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use tollgate_core::ConfigError;
 
+use crate::config::names::{LONGEST_NAME, is_name};
+
 const MAX_MODELS: usize = 1_024;
-const MAX_NAME: usize = 256;
 
 /// A model as a provider serves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +73,13 @@ fn check(path: &str, names: &BTreeMap<String, String>) -> Result<(), ConfigError
     for (ours, theirs) in names {
         if !is_model(ours) {
             let problem = format!(
-                "a name of a model must be 1 to {MAX_NAME} bytes, without `*`, control characters and blanks at its ends"
+                "a name of a model must be 1 to {LONGEST_NAME} bytes, without `*`, control characters and blanks at its ends"
             );
             return Err(ConfigError::at(path, problem));
         }
         if !is_model(theirs) {
             let problem =
-                format!("must be 1 to {MAX_NAME} bytes, without `*`, control characters and blanks at its ends");
+                format!("must be 1 to {LONGEST_NAME} bytes, without `*`, control characters and blanks at its ends");
             return Err(ConfigError::at(format!("{path}.{ours}"), problem));
         }
     }
@@ -87,8 +88,5 @@ fn check(path: &str, names: &BTreeMap<String, String>) -> Result<(), ConfigError
 
 /// One model: a pattern would name many.
 fn is_model(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len())
-        && name.trim() == name
-        && !name.contains('*')
-        && !name.chars().any(char::is_control)
+    is_name(name) && name.trim() == name && !name.contains('*')
 }
