@@ -26,6 +26,10 @@ pub const IDENTITY: &str = "tollgate_identity";
 pub const METADATA: &str = "tollgate_metadata";
 /// What the call used so far: JSON of [`UsageRecord`]. Left by budget from the answer's head on, rewritten as chunks pass.
 pub const USAGE: &str = "tollgate_usage";
+/// What the budget filter decided: `allowed`, or `denied` and the name of the rule that did. Left by budget on the request path.
+pub const BUDGET: &str = "tollgate_budget";
+/// What a cache hit saved: JSON of [`UsageRecord`]. Left by cache with the answer, and again by budget, which knows the price.
+pub const SAVED: &str = "tollgate_saved";
 /// What the cache did: one of [`CacheStatus::as_str`]. Left by cache on the request path.
 pub const CACHE: &str = "tollgate_cache";
 /// Which filter answered in the provider's stead: its [`crate::Filter::NAME`]. Left by the host with every
@@ -150,6 +154,25 @@ pub fn first_asked(handoff: &dyn Handoff) -> Option<String> {
 /// Reads the tokens of the usage record.
 pub fn usage(handoff: &dyn Handoff) -> Option<Usage> {
     serde_json::from_slice(&handoff.get(USAGE)?).ok()
+}
+
+/// Reads the usage record.
+pub fn usage_record(handoff: &dyn Handoff) -> Option<UsageRecord<'static>> {
+    record(handoff, USAGE)
+}
+
+/// Reads what a cache hit saved. `None`: it was none, or nobody knows.
+pub fn saved(handoff: &dyn Handoff) -> Option<UsageRecord<'static>> {
+    record(handoff, SAVED)
+}
+
+/// Leaves what a cache hit saved.
+pub fn set_saved(handoff: &mut dyn Handoff, record: &UsageRecord<'_>) {
+    handoff.set(SAVED, &json(record));
+}
+
+fn record(handoff: &dyn Handoff, name: &str) -> Option<UsageRecord<'static>> {
+    serde_json::from_slice(&handoff.get(name)?).ok()
 }
 
 /// Leaves the usage record as it stands now.

@@ -16,6 +16,7 @@ pub mod header;
 pub mod metric;
 pub mod ports;
 pub mod refusal;
+pub mod roster;
 pub mod timestamp;
 pub mod usage;
 
@@ -27,5 +28,6 @@ pub use filter::{Background, Cx, Filter, Flow, Reply, Setup, Stream};
 pub use handoff::Identity;
 pub use header::HeaderList;
 pub use refusal::Refusal;
+pub use roster::Roster;
 pub use timestamp::Timestamp;
-pub use usage::{Usage, UsageRecord, UsageSource};
+pub use usage::{OutputTimes, Usage, UsageRecord, UsageSource};

@@ -7,10 +7,22 @@
 pub const REQUESTS: &str = "gateway_requests_total";
 /// Finished calls that went on to another provider than the one asked first, by model, the provider asked last and status.
 pub const FALLBACKS: &str = "gateway_fallbacks_total";
-/// Duration of calls in seconds, as the cumulative series of a Prometheus histogram.
+/// Finished calls, by tenant and status.
+pub const TENANT_REQUESTS: &str = "gateway_tenant_requests_total";
+/// Duration of calls in seconds.
 pub const REQUEST_DURATION: &str = "gateway_request_duration_seconds";
+/// From the first byte of a call to the first text of a streamed answer, in seconds.
+pub const TIME_TO_FIRST_TOKEN: &str = "gateway_time_to_first_token_seconds";
+/// Time that each further token of a streamed answer took, in seconds.
+pub const TIME_PER_OUTPUT_TOKEN: &str = "gateway_time_per_output_token_seconds";
 /// Tokens that the provider was paid for, by type.
 pub const TOKENS: &str = "gateway_tokens_total";
+/// What those tokens cost.
+pub const COST: &str = "gateway_cost_microusd_total";
+/// Calls whose tokens have no price.
+pub const UNPRICED: &str = "gateway_unpriced_requests_total";
+/// Time that a filter itself took for a call, of a sample of calls.
+pub const FILTER_DURATION: &str = "gateway_filter_duration_microseconds";
 /// Authentication verdicts, by result and reason.
 pub const AUTH: &str = "gateway_auth_total";
 /// Token signatures, by who judged them: `remembered`, or checked by the `proxy` or the `module`.
@@ -31,8 +43,26 @@ pub const BUDGET_TOKENS_SETTLED: &str = "gateway_budget_tokens_settled_total";
 pub const BUDGET_TOKENS_OVERRUN: &str = "gateway_budget_tokens_overrun_total";
 /// Writes to the ledger that another worker was faster with, and that were tried again.
 pub const BUDGET_CONFLICTS: &str = "gateway_budget_conflicts_total";
+/// What an account may spend in a window, by rule, tenant and unit.
+pub const BUDGET_LIMIT: &str = "gateway_budget_limit";
+/// What an account spent and has not got back; above its limit it is debt.
+pub const BUDGET_USED: &str = "gateway_budget_used";
+/// What is held in an account for calls under way.
+pub const BUDGET_RESERVED: &str = "gateway_budget_reserved";
 /// Cache outcomes, by result.
 pub const CACHE: &str = "gateway_cache_total";
+/// What became of answers that could have been stored, by result.
+pub const CACHE_STORES: &str = "gateway_cache_stores_total";
+/// Stored answers that a later one displaced before they expired.
+pub const CACHE_EVICTIONS: &str = "gateway_cache_evictions_total";
+/// Slots that hold an answer, expired ones included.
+pub const CACHE_ENTRIES: &str = "gateway_cache_entries";
+/// Bytes of the answers in the slots.
+pub const CACHE_BYTES: &str = "gateway_cache_bytes";
+/// Tokens that hits did not cost, by type and model.
+pub const CACHE_SAVED_TOKENS: &str = "gateway_cache_saved_tokens_total";
+/// Money that hits did not cost, by model.
+pub const CACHE_SAVED_COST: &str = "gateway_cache_saved_microusd_total";
 /// Requests that were sent to providers, by provider, model and how each ended.
 pub const UPSTREAM_ATTEMPTS: &str = "gateway_upstream_attempts_total";
 /// Always 1; the labels carry filter and version.
@@ -54,7 +84,9 @@ pub const LABELS: &[&str] = &[
     "rule_name",
     "source",
     "status",
+    "tenant",
     "type",
+    "unit",
     "version",
 ];
 

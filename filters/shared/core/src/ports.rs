@@ -71,7 +71,7 @@ pub trait SharedStore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CounterId(pub u32);
 
-/// Counters and gauges. Label values come from closed or capped sets: a series once made is never freed.
+/// Counters, gauges and histograms. Label values come from closed or capped sets: a series once made is never freed.
 pub trait Meter {
     /// Makes a counter, or finds the one that was made; it reads 0 until something is added. Who adds often keeps the
     /// id. `None`: there are too many series.
@@ -88,6 +88,8 @@ pub trait Meter {
     }
     /// Sets a gauge.
     fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64);
+    /// Records a value in a histogram; its buckets are the proxy's configuration.
+    fn record(&mut self, name: &str, labels: &[(&str, &str)], value: u64);
 }
 
 /// What the proxy knows of a call (Envoy attributes).

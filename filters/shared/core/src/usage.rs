@@ -1,7 +1,10 @@
 //! The one usage record of a call. Budget, metrics and access log all read it, so they cannot disagree.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::handoff::Attempt;
 
 /// Where the figures come from.
@@ -34,25 +37,57 @@ pub struct Usage {
     pub source: UsageSource,
 }
 
-/// What is handed off: the tokens, and whose they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What is handed off: the tokens, whose they are, what they cost and when they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRecord<'a> {
     /// The tokens.
     #[serde(flatten)]
     pub usage: Usage,
     /// The provider that was asked last, so the one that answered. `None`: no filter tells, or nobody was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Cow<'a, str>>,
     /// The model that it ran, by the gateway's name for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<&'a str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Cow<'a, str>>,
+    /// What the tokens cost in nano-dollars. `None`: the model has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanousd: Option<u64>,
+    /// When the first and the latest piece of the answer's own text passed. `None`: none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_times: Option<OutputTimes>,
+    /// Whether reasoning passed as text too. Most providers count it and keep it to themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shows_reasoning: bool,
+    /// Why the model ended, in the provider's word (`stop`, `length`, `end_turn`, …). `None`: it has not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<Cow<'a, str>>,
+}
+
+/// When an answer's own text passed, on the gateway's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputTimes {
+    /// The first piece that the model wrote: no role, no empty delta, no keep-alive.
+    pub first: Timestamp,
+    /// The latest one.
+    pub last: Timestamp,
+}
+
+impl OutputTimes {
+    /// Notes that text passed now.
+    pub fn note(times: &mut Option<Self>, now: Timestamp) {
+        times.get_or_insert(Self { first: now, last: now }).last = now;
+    }
 }
 
 impl<'a> UsageRecord<'a> {
     /// What an attempt used.
     pub fn of(usage: Usage, attempt: Option<&'a Attempt>) -> Self {
-        let provider = attempt.map(|attempt| attempt.provider.as_str());
-        Self { usage, provider, model: attempt.and_then(|attempt| attempt.model.as_deref()) }
+        Self {
+            usage,
+            provider: attempt.map(|attempt| attempt.provider.as_str().into()),
+            model: attempt.and_then(|attempt| attempt.model.as_deref()).map(Cow::Borrowed),
+            ..Self::default()
+        }
     }
 }
 
@@ -77,20 +112,56 @@ mod tests {
         Usage { input: 9, output: 7, cached_input: 4, cache_write: 0, reasoning: 2, source: UsageSource::Reported };
     const TOKENS: &str = r#""input":9,"output":7,"cached_input":4,"cache_write":0,"reasoning":2,"source":"reported""#;
 
-    fn written(record: UsageRecord<'_>) -> String {
-        serde_json::to_string(&record).unwrap()
+    fn written(record: &UsageRecord<'_>) -> String {
+        serde_json::to_string(record).unwrap()
     }
 
     #[test]
     fn a_record_names_who_answered_and_what_ran_only_if_that_is_known() {
         let mut attempt = Attempt { provider: "azure-eu".into(), model: Some("gpt-4.1".into()), stands_in: true };
-        assert_eq!(written(UsageRecord::from(&USAGE)), format!("{{{TOKENS}}}"));
+        assert_eq!(written(&UsageRecord::from(&USAGE)), format!("{{{TOKENS}}}"));
         assert_eq!(
-            written(UsageRecord::of(USAGE, Some(&attempt))),
+            written(&UsageRecord::of(USAGE, Some(&attempt))),
             format!(r#"{{{TOKENS},"provider":"azure-eu","model":"gpt-4.1"}}"#)
         );
         attempt.model = None;
-        assert_eq!(written(UsageRecord::of(USAGE, Some(&attempt))), format!(r#"{{{TOKENS},"provider":"azure-eu"}}"#));
+        assert_eq!(
+            written(&UsageRecord::of(USAGE, Some(&attempt))),
+            format!(r#"{{{TOKENS},"provider":"azure-eu"}}"#)
+        );
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let times = OutputTimes {
+            first: Timestamp::from_nanos(1_800_000_000_123_456_789),
+            last: Timestamp::from_secs(1_900_000_000),
+        };
+        let record = UsageRecord {
+            usage: USAGE,
+            provider: Some("azure-eu".into()),
+            model: Some("gpt-4.1".into()),
+            cost_nanousd: Some(u64::MAX),
+            output_times: Some(times),
+            shows_reasoning: true,
+            finish_reason: Some("stop".into()),
+        };
+        let text = written(&record);
+        assert_eq!(serde_json::from_str::<UsageRecord<'_>>(&text).unwrap(), record);
+        assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), USAGE);
+        assert_eq!(
+            serde_json::from_str::<UsageRecord<'_>>(&format!("{{{TOKENS}}}")).unwrap(),
+            UsageRecord::from(&USAGE)
+        );
+    }
+
+    #[test]
+    fn text_that_comes_later_moves_the_last_time_only() {
+        let mut times = None;
+        for seconds in [5, 6, 9] {
+            OutputTimes::note(&mut times, Timestamp::from_secs(seconds));
+        }
+        assert_eq!(times, Some(OutputTimes { first: Timestamp::from_secs(5), last: Timestamp::from_secs(9) }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The ports of `tollgate_core` over maps and vectors.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -131,9 +131,10 @@ impl SharedStore for FakeStore {
     }
 }
 
-/// Counters and gauges by stat name, in the order they were made. Clones share the values.
+/// Counters and gauges by stat name, in the order they were made, and all that was recorded in histograms. Clones share
+/// the values.
 #[derive(Clone, Debug, Default)]
-pub struct FakeMeter(Rc<RefCell<Vec<(String, u64)>>>);
+pub struct FakeMeter(Rc<RefCell<Vec<(String, u64)>>>, Rc<RefCell<Vec<(String, u64)>>>);
 
 impl FakeMeter {
     /// The value of one series; 0 if it was never touched.
@@ -147,9 +148,16 @@ impl FakeMeter {
         self.0.borrow().iter().filter(|(stat, _)| stat.rsplit(";.;").next() == Some(name)).map(|(_, v)| v).sum()
     }
 
-    /// How many series exist.
+    /// What was recorded in one histogram, in its order.
+    pub fn recorded(&self, name: &str, labels: &[(&str, &str)]) -> Vec<u64> {
+        let stat = stat_name(name, labels);
+        self.1.borrow().iter().filter(|(made, _)| *made == stat).map(|(_, value)| *value).collect()
+    }
+
+    /// How many series exist, a histogram of one set of labels counted as one.
     pub fn series(&self) -> usize {
-        self.0.borrow().len()
+        let histograms: BTreeSet<_> = self.1.borrow().iter().map(|(stat, _)| stat.clone()).collect();
+        self.0.borrow().len() + histograms.len()
     }
 
     /// The place of a series, made if need be.
@@ -178,6 +186,10 @@ impl Meter for FakeMeter {
         if let Some((_, value)) = self.0.borrow_mut().get_mut(place) {
             *value = to;
         }
+    }
+
+    fn record(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.1.borrow_mut().push((stat_name(name, labels), value));
     }
 }
 

@@ -100,7 +100,7 @@ impl SharedStore for HostStore {
     }
 }
 
-/// Envoy's counters and gauges.
+/// Envoy's counters, gauges and histograms.
 pub(crate) struct HostMeter;
 
 /// Series that one worker may make. They are never freed, so what a filter forgot to cap ends here.
@@ -142,6 +142,12 @@ impl Meter for HostMeter {
     fn set(&mut self, name: &str, labels: &[(&str, &str)], to: u64) {
         if let Some(id) = metric_id(MetricType::Gauge, name, labels) {
             abi::record_metric(id, to);
+        }
+    }
+
+    fn record(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        if let Some(id) = metric_id(MetricType::Histogram, name, labels) {
+            abi::record_metric(id, value);
         }
     }
 }
