@@ -5,7 +5,10 @@
 //! phases only to filters that saw the request: further in, it would miss every 401, 429 and cache hit.
 //!
 //! - [`config`]: the closed set of model names and the edges of the histogram.
-//! - [`filter`]: what is remembered of a call, and what is recorded when it ends.
+//! - [`filter`]: the policy of one worker.
+//! - [`observation`]: what is remembered of a call while it passes.
+//! - [`outcome`]: how it ended, as far as anybody knows.
+//! - [`record`]: what is recorded of it then.
 //! - [`label`]: label values from closed sets; a client cannot make a new series.
 //! - [`tokens`]: one usage record as parts that never overlap.
 //! - [`histogram`]: seconds as cumulative series over integer counters.
@@ -20,6 +23,9 @@ pub mod config;
 pub mod filter;
 pub mod histogram;
 pub mod label;
+pub mod observation;
+pub mod outcome;
+pub mod record;
 pub mod tokens;
 
 pub use filter::Metrics;

@@ -3,7 +3,9 @@ mod routed;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate_core::handoff::CacheStatus;
+use tollgate_core::handoff::{Attempt, CacheStatus};
+use tollgate_core::ports::Handoff as _;
+use tollgate_core::{Usage, UsageSource, metric};
 use tollgate_fakehost::{Call, Proxy};
 
 use super::*;

@@ -1,0 +1,118 @@
+//! What is remembered of a call while it passes.
+//!
+//! Every phase answers Continue. Bodies are read only as far as needed: the request's until its model is known, the
+//! answer's only where nobody else counts tokens.
+
+use std::rc::Rc;
+
+use tollgate_core::handoff;
+use tollgate_core::ports::{Body, Headers};
+use tollgate_core::{Cx, Flow, Stream, Timestamp};
+use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts, UsageMeter};
+
+use crate::filter::Metrics;
+use crate::outcome::{Outcome, is_answered_here};
+
+/// What is remembered of one call.
+#[derive(Debug)]
+pub struct Observation {
+    metrics: Rc<Metrics>,
+    /// `None`: the call never came here. Envoy runs the log phase all the same, for health probes that a filter in
+    /// front answered and for requests that it refused itself; they are no calls of the gateway.
+    started: Option<Timestamp>,
+    api: Api,
+    model: Model,
+    /// Present only where this filter itself must read what the answer cost.
+    pub(crate) meter: Option<UsageMeter>,
+}
+
+/// How the model of a call becomes known.
+#[derive(Debug)]
+enum Model {
+    /// The call names none.
+    Unknown,
+    /// It stood in the path.
+    Known(String),
+    /// It is looked for in the body.
+    Sought(ModelScanner),
+}
+
+impl Model {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Unknown => None,
+            Self::Known(model) => Some(model),
+            Self::Sought(scanner) => scanner.model(),
+        }
+    }
+}
+
+impl Observation {
+    /// Of a call that is about to come.
+    pub(crate) fn of(metrics: &Rc<Metrics>) -> Self {
+        Self { metrics: Rc::clone(metrics), started: None, api: Api::Other, model: Model::Unknown, meter: None }
+    }
+
+    /// The model that the call names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.model.name()
+    }
+}
+
+impl Stream for Observation {
+    fn on_request_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+        self.started = Some(cx.now);
+        let headers = headers.all();
+        let path = headers.first(":path").unwrap_or_default();
+        self.api = Api::of(path);
+        self.model = match self.api {
+            Api::Other => Model::Unknown,
+            Api::GenerateContent | Api::StreamGenerateContent => model_of_path(path),
+            _ => Model::Sought(ModelScanner::new()),
+        };
+        Flow::Continue
+    }
+
+    fn on_request_body(&mut self, _cx: &mut Cx<'_>, body: &mut dyn Body, _last: bool) -> Flow {
+        if let Model::Sought(scanner) = &mut self.model
+            && !scanner.is_done()
+            && !body.is_empty()
+        {
+            scanner.feed(&body.read());
+        }
+        Flow::Continue
+    }
+
+    fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+        if self.api.is_inference() && handoff::usage(cx.handoff).is_none() && !is_answered_here(cx.handoff) {
+            self.meter = Framing::of_head(&headers.all()).map(|framing| UsageMeter::new(self.api, framing));
+        }
+        Flow::Continue
+    }
+
+    fn on_response_body(&mut self, _cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        if let Some(meter) = &mut self.meter {
+            if !body.is_empty() {
+                meter.feed(&body.read());
+            }
+            if last {
+                meter.finish();
+            }
+        }
+        Flow::Continue
+    }
+
+    fn on_log(&mut self, cx: &mut Cx<'_>) {
+        let Some(started) = self.started else { return };
+        let outcome = Outcome::of(&self.metrics, self, started, cx);
+        self.metrics.record(cx.meter, &outcome);
+    }
+}
+
+/// Gemini names the model in the path, so the facts of such a request stand without its body.
+fn model_of_path(path: &[u8]) -> Model {
+    RequestFacts::parse(path, b"{}").ok().and_then(|facts| facts.model).map_or(Model::Unknown, Model::Known)
+}
+
+#[cfg(test)]
+mod tests;
