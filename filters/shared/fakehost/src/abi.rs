@@ -28,6 +28,8 @@ pub struct Abi {
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Nanoseconds since the Unix epoch.
     pub now: u64,
+    /// How far the clock goes with each look at it.
+    pub clock_step: u64,
     /// Log lines with their level: 4 is an error.
     pub log: Vec<(u32, String)>,
     /// Replies in the order they were sent.
@@ -36,6 +38,8 @@ pub struct Abi {
     pub definitions: Vec<String>,
     /// Values of counters and gauges by stat name.
     pub metrics: BTreeMap<String, u64>,
+    /// What was recorded in gauges and histograms, in order.
+    pub recorded: Vec<(String, u64)>,
     /// Every hostcall answers this status and does nothing.
     pub fail_with: Option<u32>,
     /// Foreign functions by name.

@@ -18,6 +18,7 @@ use proxy_wasm::types::{Action, BufferType, MapType};
 use tollgate_core::{Cx, Filter, Flow, Reply, Stream, Timestamp, handoff};
 
 use crate::background::HostLog;
+use crate::overhead::Overhead;
 use crate::ports::{HostAttributes, HostBody, HostHandoff, HostHeaders, HostMeter, HostRouteChoice, HostStore};
 use crate::{abi, signatures::HostSignatures, wire};
 
@@ -29,6 +30,8 @@ pub(crate) struct Call<F: Filter> {
     is_waiting: bool,
     request: BodyState,
     response: BodyState,
+    /// Present in the calls that are measured.
+    overhead: Option<Overhead>,
 }
 
 /// How far the body of one direction has come.
@@ -51,19 +54,21 @@ pub(crate) enum Side {
 
 impl<F: Filter> Call<F> {
     /// Opens the call. A filter that was never configured cannot pass calls, so such a call will be refused.
-    pub(crate) fn open(filter: Option<&Rc<F>>) -> Self {
+    pub(crate) fn open(filter: Option<&Rc<F>>, overhead: Option<Overhead>) -> Self {
         Self {
             stream: filter.map(F::open),
             replied: false,
             is_waiting: false,
             request: BodyState::default(),
             response: BodyState::default(),
+            overhead,
         }
     }
 
     fn phase<T>(&mut self, run: impl FnOnce(&mut F::Stream, &mut Cx<'_>) -> T) -> Option<T> {
+        let began = abi::now_nanos();
         let mut cx = Cx {
-            now: Timestamp::from_nanos(abi::now_nanos()),
+            now: Timestamp::from_nanos(began),
             attributes: &HostAttributes,
             handoff: &mut HostHandoff,
             store: &HostStore,
@@ -72,7 +77,11 @@ impl<F: Filter> Call<F> {
             route: &mut HostRouteChoice,
             log: &mut HostLog(F::NAME),
         };
-        self.stream.as_mut().map(|stream| run(stream, &mut cx))
+        let done = self.stream.as_mut().map(|stream| run(stream, &mut cx));
+        if let Some(overhead) = &mut self.overhead {
+            overhead.add(began, abi::now_nanos());
+        }
+        done
     }
 
     /// A head came.
@@ -82,6 +91,11 @@ impl<F: Filter> Call<F> {
         }
         // An answer that Envoy made, as for a request that took too long: nothing is left to wait for.
         self.is_waiting = false;
+        if side == Side::Request
+            && let Some(overhead) = &mut self.overhead
+        {
+            overhead.came();
+        }
         self.body_state(side).ended = last;
         let flow = self.phase(|stream, cx| match side {
             Side::Request => stream.on_request_headers(cx, &mut HostHeaders(MapType::HttpRequestHeaders), last),

@@ -8,6 +8,7 @@ use proxy_wasm::types::Action;
 use tollgate_core::Filter;
 
 use crate::call::{Call, Side};
+use crate::overhead::Overhead;
 use crate::waiting::WaitingRoom;
 
 /// What the SDK's dispatcher holds for one call. A call that waits is in the waiting room as well, where the root finds it.
@@ -20,8 +21,13 @@ pub(crate) struct Http<F: Filter> {
 
 impl<F: Filter> Http<F> {
     /// Opens the call of a context.
-    pub(crate) fn open(id: u32, filter: Option<&Rc<F>>, room: &Rc<WaitingRoom<F>>) -> Self {
-        let call = Rc::new(RefCell::new(Call::open(filter)));
+    pub(crate) fn open(
+        id: u32,
+        filter: Option<&Rc<F>>,
+        room: &Rc<WaitingRoom<F>>,
+        overhead: Option<Overhead>,
+    ) -> Self {
+        let call = Rc::new(RefCell::new(Call::open(filter, overhead)));
         Self { id, filter: filter.cloned(), call, room: Rc::clone(room) }
     }
 }

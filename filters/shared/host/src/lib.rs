@@ -8,6 +8,7 @@
 //! - `root`: configuration in, policy or refusal out; one `http` a call; time and the answers to callouts
 //! - `http`: the SDK's context of one call
 //! - `call`: phases of one call, and what each [`tollgate_core::Flow`] means to Envoy
+//! - `overhead`: what a filter itself costs, of a sample of calls
 //! - `waiting`: the calls that a filter suspended, and the tick that wakes them
 //! - `background`: the ports of what is outside of calls
 //! - `ports`: the ports of `tollgate_core` over hostcalls
@@ -25,6 +26,7 @@ mod abi;
 mod background;
 mod call;
 mod http;
+mod overhead;
 mod ports;
 mod root;
 mod signatures;

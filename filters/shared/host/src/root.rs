@@ -14,6 +14,7 @@ use tollgate_core::{Answer, Background, CalloutId, ConfigError, Filter, HeaderLi
 use crate::abi;
 use crate::background::{HostCallouts, HostLog};
 use crate::http::Http;
+use crate::overhead::Sampler;
 use crate::ports::{HostBody, HostEnvironment, HostHeaders, HostMeter, HostStore};
 use crate::waiting::WaitingRoom;
 
@@ -25,12 +26,13 @@ pub(crate) struct Root<F: Filter> {
     id: u32,
     filter: Option<Rc<F>>,
     room: Rc<WaitingRoom<F>>,
+    sampler: Sampler,
 }
 
 impl<F: Filter> Root<F> {
     /// The context of this number, without a configuration yet.
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, filter: None, room: Rc::default() }
+        Self { id, filter: None, room: Rc::default(), sampler: Sampler::new(F::NAME) }
     }
 
     /// Runs a callback outside of calls, then whatever it led to.
@@ -92,6 +94,8 @@ impl<F: Filter> RootContext for Root<F> {
         match configured {
             Ok(filter) => {
                 meter.set(BUILD_INFO, &[("filter", F::NAME), ("version", VERSION)], 1);
+                // Two parts of one filter cost differently.
+                self.sampler.name(if root.is_empty() { F::NAME } else { &root });
                 self.room.keep_pace(Some(&filter));
                 self.filter = Some(Rc::new(filter));
                 true
@@ -108,7 +112,7 @@ impl<F: Filter> RootContext for Root<F> {
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::<F>::open(context, self.filter.as_ref(), &self.room)))
+        Some(Box::new(Http::<F>::open(context, self.filter.as_ref(), &self.room, self.sampler.next())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -53,7 +53,11 @@ extern "C" fn proxy_log(level: u32, message: *const u8, size: usize) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
-    hostcall(|abi| put(time, abi.now))
+    hostcall(|abi| {
+        let now = abi.now;
+        abi.now += abi.clock_step;
+        put(time, now)
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -189,6 +193,7 @@ extern "C" fn proxy_record_metric(id: u32, value: u64) -> u32 {
     hostcall(|abi| match abi.definitions.get(id as usize) {
         Some(name) => {
             abi.metrics.insert(name.clone(), value);
+            abi.recorded.push((name.clone(), value));
             OK
         }
         None => NOT_FOUND,

@@ -21,7 +21,7 @@ fn call(order: &str) -> Http<Puppet> {
         store: &HostStore,
         meter: &mut meter,
     };
-    Http::open(2, Some(&Rc::new(Puppet::configure(&mut setup).unwrap())), &Rc::default())
+    Http::open(2, Some(&Rc::new(Puppet::configure(&mut setup).unwrap())), &Rc::default(), None)
 }
 
 /// What Envoy shows in the next body callback.
