@@ -27,6 +27,9 @@ running() {
   [ -f "$1" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$1")/cmdline" | grep -q -- "$root/.run/"
 } 2>/dev/null
 
+# envoy_version BINARY: as in "1.40.0"; nothing if it is no Envoy.
+envoy_version() { "$1" --version 2>/dev/null | sed -n 's|.*version: [0-9a-f]*/\([0-9.]*\)/.*|\1|p'; }
+
 # help_from FILE: prints the comment block at the head of a script.
 help_from() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; }
 

@@ -174,7 +174,7 @@ on_own_envoys!(
 fn validate(prefix: &str, setup: &Setup) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Secrets::create(&dir.path().join("secrets"), None).unwrap();
-    let config = configuration(dir.path(), &setup.run(Address::loopback(1), &secrets)).unwrap();
+    let config = configuration(&version(prefix), dir.path(), &setup.run(Address::loopback(1), &secrets)).unwrap();
     let output = command(&version(prefix), &config, &secrets).args(["--mode", "validate"]).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }

@@ -27,6 +27,8 @@ mod faults;
 mod hosttraps;
 mod mesh;
 mod metrics;
+mod metrics_ends;
+mod metrics_times;
 mod protocol;
 mod provider_accounts;
 mod provider_bad_input;

@@ -82,7 +82,8 @@ on_own_envoys!(a_key_is_changed_under_load_and_no_call_is_lost, setup(), async |
 fn validate(prefix: &str) -> (bool, String) {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Secrets::create(&dir.path().join("secrets"), None).unwrap();
-    let config = configuration(dir.path(), &Setup::default().run(Address::loopback(1), &secrets)).unwrap();
+    let config =
+        configuration(&version(prefix), dir.path(), &Setup::default().run(Address::loopback(1), &secrets)).unwrap();
     std::fs::remove_file(dir.path().join("secrets/provider-key.yaml")).unwrap();
     let output = command(&version(prefix), &config, &secrets).args(["--mode", "validate"]).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())

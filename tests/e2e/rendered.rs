@@ -1,6 +1,8 @@
 //! What is rendered from a providers.json, in a real Envoy: the example is good, a wrong one is told in one line, and
 //! providers that do not answer, or cannot show who they are, are left for the next.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tollgate_tests::client::unique;
 use tollgate_tests::envoy::{command, configuration, repository, version};
@@ -14,13 +16,19 @@ fn example() -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// What Envoy says to a configuration that it does not take.
+fn refused(version: &str, config: &Path, secrets: &Secrets) -> Option<String> {
+    let output = command(version, config, secrets).args(["--mode", "validate"]).output().unwrap();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 fn the_example_is_valid(prefix: &str) {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Secrets::create(&dir.path().join("secrets"), None).unwrap();
     let run = Setup::default().providers(example()).run(Address::loopback(1), &secrets);
-    let config = configuration(dir.path(), &run).unwrap();
-    let output = command(&version(prefix), &config, &secrets).args(["--mode", "validate"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let version = version(prefix);
+    let config = configuration(&version, dir.path(), &run).unwrap();
+    assert_eq!(refused(&version, &config, &secrets), None);
 }
 
 #[test]
@@ -34,12 +42,28 @@ fn the_example_is_valid_v1_36() {
 }
 
 #[test]
+fn an_older_envoy_takes_what_is_printed_for_it_and_not_the_whole_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let secrets = Secrets::create(&dir.path().join("secrets"), None).unwrap();
+    let run = Setup::default().run(Address::loopback(1), &secrets);
+    let (newest, oldest) = (version("1.40"), version("1.36"));
+    let whole = configuration(&newest, dir.path(), &run).unwrap();
+    let said = refused(&oldest, &whole, &secrets).unwrap();
+    assert!(said.contains("access_loggers.stats"), "{said}");
+    assert_eq!(refused(&newest, &whole, &secrets), None);
+    let printed = configuration(&oldest, dir.path(), &run).unwrap();
+    assert_eq!(refused(&oldest, &printed, &secrets), None);
+}
+
+#[test]
 fn a_wrong_one_is_told_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let secrets = Secrets::create(&dir.path().join("secrets"), None).unwrap();
     let setup =
         Setup::default().config("providers", |config| config["pools"]["default"]["priorities"] = json!([["b"]]));
-    let said = configuration(dir.path(), &setup.run(Address::loopback(1), &secrets)).unwrap_err().to_string();
+    let said = configuration(&version("1.40"), dir.path(), &setup.run(Address::loopback(1), &secrets))
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("pools.default.priorities[0][0]: there is no provider `b`"), "{said}");
     assert!(!said.contains('\n'), "{said}");
 }

@@ -86,10 +86,16 @@ def test_a_spoilt_plugin_is_refused(spoil):
         validate(document)
 
 
+# The one word in which a copy differs: Istio configures no access loggers that make histograms in seconds.
+DIFFERENT = {"metrics": {"histograms": "microseconds"}}
+
+
 @pytest.mark.parametrize("name", PLUGINS)
 def test_the_configuration_is_the_one_source(name):
     source = json.loads((ROOT / "envoy/config" / f"{name}.json").read_text())
-    assert plugin(name)["spec"]["pluginConfig"] == source
+    different = DIFFERENT.get(name, {})
+    assert all(source[field] != word for field, word in different.items())
+    assert plugin(name)["spec"]["pluginConfig"] == source | different
 
 
 def test_no_plugin_fails_open():

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::older;
 use crate::render::{Address, Pushed, Run, render, render_pushed};
 use crate::secrets::Secrets;
 
@@ -46,6 +47,7 @@ wait $pid
 #[derive(Debug)]
 pub struct Envoy {
     process: Child,
+    version: String,
     dir: PathBuf,
     gateway: SocketAddr,
     metrics: SocketAddr,
@@ -96,15 +98,16 @@ pub fn command(version: &str, config: &Path, secrets: &Secrets) -> Command {
     command
 }
 
-/// Writes the configuration of a run into `dir`, and the files that can be pushed if it has any.
+/// Writes the configuration of a run on an Envoy of that version into `dir`, and the files that can be pushed if it has any.
 ///
 /// # Errors
 /// If the committed one cannot be rendered.
-pub fn configuration(dir: &Path, run: &Run) -> Result<PathBuf, Failure> {
-    let (path, committed) = (dir.join("envoy.yaml"), repository().join("envoy/envoy.yaml"));
-    fs::write(&path, render(&committed, run)?).expect("the folder is writable");
+pub fn configuration(version: &str, dir: &Path, run: &Run) -> Result<PathBuf, Failure> {
+    let (path, committed) = (dir.join("envoy.yaml"), older::committed(version, dir));
+    let run = older::fitted(version, run.clone());
+    fs::write(&path, render(&committed, &run)?).expect("the folder is writable");
     if let Some(files) = &run.pushed {
-        let [listener, clusters] = render_pushed(&committed, run)?;
+        let [listener, clusters] = render_pushed(&committed, &run)?;
         replace(&files.clusters(), &clusters);
         replace(&files.listener(), &listener);
     }
@@ -139,7 +142,7 @@ impl Envoy {
         let admin = free_address().expect("a port is free");
         (run.listen, run.metrics, run.admin) =
             (Address::loopback(0), Address::loopback(0), Address::loopback(admin.port()));
-        let config = configuration(dir, run).unwrap_or_else(|failure| panic!("{failure}"));
+        let config = configuration(version, dir, run).unwrap_or_else(|failure| panic!("{failure}"));
         let envoy = command(version, &config, secrets);
         let log = File::create(dir.join("envoy.log")).expect("the folder is writable");
         let process = Command::new("sh")
@@ -157,7 +160,14 @@ impl Envoy {
             .spawn()
             .expect("sh is there");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { process, dir: dir.to_owned(), gateway: nowhere, metrics: nowhere, admin };
+        let mut envoy = Self {
+            process,
+            version: version.to_owned(),
+            dir: dir.to_owned(),
+            gateway: nowhere,
+            metrics: nowhere,
+            admin,
+        };
         if envoy.is_ready().await {
             return Some(envoy);
         }
@@ -208,7 +218,8 @@ impl Envoy {
     pub async fn push(&self, mut run: Run) {
         let files = Pushed(self.dir.clone());
         run.pushed = Some(files.clone());
-        let committed = repository().join("envoy/envoy.yaml");
+        let committed = older::committed(&self.version, &self.dir);
+        let run = older::fitted(&self.version, run);
         let [listener, clusters] = render_pushed(&committed, &run).unwrap_or_else(|failure| panic!("{failure}"));
         // A listener is refused whose routes lead to clusters that are not there.
         self.push_file(&files.clusters(), &clusters, CLUSTERS).await;
@@ -235,6 +246,11 @@ impl Envoy {
     pub async fn stat(&self, name: &str) -> Option<u64> {
         let page = get(&format!("http://{}/stats?filter=^{name}$", self.admin)).await?;
         page.trim().rsplit_once(": ")?.1.parse().ok()
+    }
+
+    /// As in `1.40.0`.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Where clients call.

@@ -8,6 +8,7 @@
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
+//! - `older`: the same for an older Envoy;
 //! - [`trap`]: modules that trap;
 //! - [`envoy`], [`gateway`], [`client`], [`prometheus`], [`python`]: what a test starts, calls and reads.
 //!
@@ -20,6 +21,7 @@ pub mod failure;
 mod fleet;
 pub mod gateway;
 pub mod key_server;
+mod older;
 pub mod prometheus;
 pub mod provider;
 pub mod python;

@@ -1,12 +1,12 @@
 //! The filter of one worker: its policy, and what its series have in common.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use tollgate_core::{ConfigError, Filter, Setup, metric};
+use tollgate_core::{ConfigError, Filter, Roster, Setup};
 
+use crate::carry::Carry;
 use crate::config::Policy;
-use crate::histogram::Histogram;
+use crate::durations::Histograms;
 use crate::label::Models;
 use crate::observation::Observation;
 
@@ -14,7 +14,10 @@ use crate::observation::Observation;
 #[derive(Debug)]
 pub struct Metrics {
     pub(crate) models: Models,
-    pub(crate) duration: RefCell<Histogram>,
+    pub(crate) tenants: Roster,
+    pub(crate) histograms: Histograms,
+    /// What calls cost and what hits saved, below one micro-dollar.
+    pub(crate) carry: Carry,
 }
 
 impl Filter for Metrics {
@@ -22,9 +25,8 @@ impl Filter for Metrics {
     type Stream = Observation;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        let Policy { models, duration_buckets } = Policy::parse(setup.config)?;
-        let duration = RefCell::new(Histogram::new(metric::REQUEST_DURATION, duration_buckets));
-        Ok(Self { models, duration })
+        let Policy { models, tenants, max_tenants, histograms } = Policy::parse(setup.config)?;
+        Ok(Self { models, tenants: Roster::new(max_tenants, tenants), histograms, carry: Carry::default() })
     }
 
     fn open(self: &Rc<Self>) -> Observation {

@@ -1,22 +1,20 @@
 //! Label values from closed sets.
 //!
 //! Envoy never frees a series, so a label value that a client can choose is a leak that the client controls. Models are
-//! named by configuration; routes and providers are names of Envoy's own configuration; a status is one of 500 codes.
+//! named by configuration, tenants too or by [`tollgate_core::Roster`]; routes and providers are names of Envoy's own
+//! configuration; a status is one of 500 codes.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use tollgate_core::ConfigError;
+pub use tollgate_core::roster::{NONE, OTHER};
 
-/// A model that configuration does not list.
-pub const OTHER: &str = "other";
-/// There is none: no model named, no route matched, no provider asked.
-pub const NONE: &str = "none";
 /// The client left before any response began. Envoy's access log and Istio's metrics write it so, too.
 pub const NO_RESPONSE: &str = "0";
 
 const MAX_MODELS: usize = 64;
-const MAX_MODEL_BYTES: usize = 128;
+const MAX_NAME_BYTES: usize = 128;
 
 /// The values of the label `model`.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,30 +23,42 @@ pub struct Models(HashSet<String>);
 impl Models {
     /// Checks the names given at a field of the configuration.
     pub fn try_new(field: &str, names: Vec<String>) -> Result<Self, ConfigError> {
-        if names.len() > MAX_MODELS {
-            let problem = format!("{} names are too many: list at most {MAX_MODELS}", names.len());
-            return Err(ConfigError::at(field, problem));
-        }
-        let mut models = HashSet::with_capacity(names.len());
-        for (index, name) in names.into_iter().enumerate() {
-            let refuse = |problem: String| Err(ConfigError::at(format!("{field}[{index}]"), problem));
-            if name.is_empty() || name.len() > MAX_MODEL_BYTES || !name.bytes().all(is_model_byte) {
-                return refuse(format!("write 1 to {MAX_MODEL_BYTES} of A-Z a-z 0-9 . _ - / : @ +"));
-            }
-            if name == OTHER || name == NONE {
-                return refuse(format!("`{name}` is taken: it stands for models not listed here"));
-            }
-            if let Some(twice) = models.replace(name) {
-                return refuse(format!("`{twice}` is listed twice"));
-            }
-        }
-        Ok(Self(models))
+        check_names(field, &names, MAX_MODELS, "A-Z a-z 0-9 . _ - / : @ +", |name| name.bytes().all(is_model_byte))?;
+        Ok(Self(names.into_iter().collect()))
     }
 
     /// The label value of a model that a client named; `None` if it named none.
     pub fn of(&self, model: Option<&str>) -> &str {
         model.map_or(NONE, |model| self.0.get(model).map_or(OTHER, String::as_str))
     }
+}
+
+/// Checks names that become label values, at most so many, given at a field of the configuration. `what` they may be made of
+/// is told where one is not.
+pub fn check_names(
+    field: &str,
+    names: &[String],
+    most: usize,
+    what: &str,
+    is_name: impl Fn(&str) -> bool,
+) -> Result<(), ConfigError> {
+    if names.len() > most {
+        return Err(ConfigError::at(field, format!("{} names are too many: list at most {most}", names.len())));
+    }
+    let mut seen = HashSet::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let refuse = |problem: String| Err(ConfigError::at(format!("{field}[{index}]"), problem));
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !is_name(name) {
+            return refuse(format!("write 1 to {MAX_NAME_BYTES} bytes of {what}"));
+        }
+        if name == OTHER || name == NONE {
+            return refuse(format!("`{name}` is taken: it stands for what is not listed here"));
+        }
+        if !seen.insert(name) {
+            return refuse(format!("`{name}` is listed twice"));
+        }
+    }
+    Ok(())
 }
 
 const fn is_model_byte(byte: u8) -> bool {

@@ -7,11 +7,12 @@ use std::rc::Rc;
 
 use tollgate_core::handoff;
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, Flow, Stream, Timestamp};
-use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts, UsageMeter};
+use tollgate_core::{Cx, Flow, Stream, Timestamp, UsageRecord};
+use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts};
 
 use crate::filter::Metrics;
-use crate::outcome::{Outcome, is_answered_here};
+use crate::outcome::{AnsweredBy, Outcome};
+use crate::reading::Reading;
 
 /// What is remembered of one call.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub struct Observation {
     started: Option<Timestamp>,
     api: Api,
     model: Model,
-    /// Present only where this filter itself must read what the answer cost.
-    pub(crate) meter: Option<UsageMeter>,
+    /// Present only where this filter itself must read what the answer used.
+    reading: Option<Reading>,
 }
 
 /// How the model of a call becomes known.
@@ -50,12 +51,22 @@ impl Model {
 impl Observation {
     /// Of a call that is about to come.
     pub(crate) fn of(metrics: &Rc<Metrics>) -> Self {
-        Self { metrics: Rc::clone(metrics), started: None, api: Api::Other, model: Model::Unknown, meter: None }
+        Self { metrics: Rc::clone(metrics), started: None, api: Api::Other, model: Model::Unknown, reading: None }
+    }
+
+    /// Which API the call is for.
+    pub(crate) const fn api(&self) -> Api {
+        self.api
     }
 
     /// The model that the call names.
     pub(crate) fn model(&self) -> Option<&str> {
         self.model.name()
+    }
+
+    /// What the answer used, as far as it was read here.
+    pub(crate) fn record(&self) -> Option<UsageRecord<'static>> {
+        self.reading.as_ref().map(Reading::record)
     }
 }
 
@@ -84,19 +95,23 @@ impl Stream for Observation {
     }
 
     fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
-        if self.api.is_inference() && handoff::usage(cx.handoff).is_none() && !is_answered_here(cx.handoff) {
-            self.meter = Framing::of_head(&headers.all()).map(|framing| UsageMeter::new(self.api, framing));
+        // Whoever left a record reads the answer, too.
+        if self.api.is_inference()
+            && cx.handoff.get(handoff::USAGE).is_none()
+            && AnsweredBy::of(cx.handoff) == AnsweredBy::Provider
+        {
+            self.reading = Framing::of_head(&headers.all()).map(|framing| Reading::new(self.api, framing));
         }
         Flow::Continue
     }
 
-    fn on_response_body(&mut self, _cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
-        if let Some(meter) = &mut self.meter {
+    fn on_response_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
+        if let Some(reading) = &mut self.reading {
             if !body.is_empty() {
-                meter.feed(&body.read());
+                reading.feed(&body.read(), cx.now);
             }
             if last {
-                meter.finish();
+                reading.finish();
             }
         }
         Flow::Continue
@@ -105,7 +120,7 @@ impl Stream for Observation {
     fn on_log(&mut self, cx: &mut Cx<'_>) {
         let Some(started) = self.started else { return };
         let outcome = Outcome::of(&self.metrics, self, started, cx);
-        self.metrics.record(cx.meter, &outcome);
+        self.metrics.record(cx.handoff, cx.meter, &outcome);
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::Handoff;
-use tollgate_core::{Cx, Timestamp, Usage, UsageSource};
-use tollgate_llm::UsageMeter;
+use tollgate_core::{Cx, OutputTimes, Timestamp, UsageRecord, UsageSource};
+use tollgate_llm::{Api, Framing};
 
 use crate::filter::Metrics;
-use crate::label::{self, NONE};
+use crate::label::{self, NONE, OTHER};
 use crate::observation::Observation;
 
 /// A call that is over, in label values and figures.
@@ -26,23 +26,66 @@ pub struct Outcome<'a> {
     pub provider: Cow<'static, str>,
     /// Label `status`.
     pub status: Cow<'static, str>,
+    /// Label `tenant`.
+    pub tenant: Cow<'static, str>,
+    /// Whether its status says so: 400 or above.
+    pub has_failed: bool,
     /// Whether another provider was asked than the first.
     pub is_fallback: bool,
+    /// When its head came.
+    pub started: Timestamp,
     /// From the call's first byte to its end.
     pub duration: Duration,
-    /// The tokens that a provider is paid for.
-    pub usage: Option<Usage>,
+    /// What a provider's answer used. `None`: no provider answered, or nobody reads such answers.
+    pub used: Option<Used>,
+    /// What a cache hit saved.
+    pub saved: Option<UsageRecord<'static>>,
+}
+
+/// The one usage record of a call.
+#[derive(Debug)]
+pub struct Used {
+    /// The record.
+    pub record: UsageRecord<'static>,
+    /// Whether it is the budget filter's, which knows prices. Else it was read here.
+    pub is_handed_off: bool,
+    /// When the text of a stream passed. A whole answer has no first token, though its text may come in pieces.
+    pub output_times: Option<OutputTimes>,
+}
+
+/// Who had the say in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnsweredBy {
+    /// A provider, or nobody yet.
+    Provider,
+    /// The cache.
+    Cache,
+    /// Another filter of the gateway: a refusal, or an answer of its own.
+    Gateway,
+}
+
+impl AnsweredBy {
+    /// As far as it is known now.
+    pub(crate) fn of(handoff: &dyn Handoff) -> Self {
+        if handoff::is_cache_hit(handoff) {
+            Self::Cache
+        } else if handoff::is_local_reply(handoff) {
+            Self::Gateway
+        } else {
+            Self::Provider
+        }
+    }
 }
 
 impl<'a> Outcome<'a> {
     /// Reads what a call came to, in the log phase.
     pub(crate) fn of(metrics: &'a Metrics, seen: &Observation, started: Timestamp, cx: &Cx<'_>) -> Self {
-        let answered_here = is_answered_here(cx.handoff);
+        let by = AnsweredBy::of(cx.handoff);
         let code = cx.attributes.response_code();
-        let attempt = if answered_here { None } else { handoff::attempt(cx.handoff) };
+        let attempt = if by == AnsweredBy::Provider { handoff::attempt(cx.handoff) } else { None };
         let provider = match &attempt {
             // The route names a cluster even for calls that were refused: that provider was never asked.
-            _ if answered_here => NONE.into(),
+            _ if by != AnsweredBy::Provider => NONE.into(),
             Some(attempt) => label::configured(Some(attempt.provider.clone())),
             None => label::configured(cx.attributes.cluster_name()),
         };
@@ -53,24 +96,44 @@ impl<'a> Outcome<'a> {
             model: metrics.models.of(ran.as_deref().or_else(|| seen.model())),
             provider,
             status: label::status(code),
+            tenant: tenant(metrics, cx),
+            has_failed: code.is_some_and(|code| code >= 400),
             is_fallback,
+            started,
             duration: cx.attributes.duration().unwrap_or_else(|| cx.now.since(started)),
-            usage: if answered_here { None } else { usage(cx.handoff, seen, code) },
+            used: if by == AnsweredBy::Provider { used(cx, seen) } else { None },
+            saved: if by == AnsweredBy::Cache { handoff::saved(cx.handoff) } else { None },
         }
+    }
+
+    /// What a provider is paid for. A failed call costs what its provider says, so an estimate does not count for it.
+    pub(crate) fn paid(&self) -> Option<&Used> {
+        self.used.as_ref().filter(|used| !self.has_failed || used.record.usage.source == UsageSource::Reported)
     }
 }
 
-/// The one usage record of the call: the budget filter's if there is one, else what was read here. A failed call
-/// costs what its provider says, so an estimate does not count for it.
-fn usage(handoff: &dyn Handoff, seen: &Observation, code: Option<u16>) -> Option<Usage> {
-    let usage = handoff::usage(handoff).or_else(|| seen.meter.as_ref().map(UsageMeter::usage))?;
-    let failed = code.is_some_and(|code| code >= 400);
-    (!failed || usage.source == UsageSource::Reported).then_some(usage)
+/// The budget filter's record if there is one, else what was read here.
+fn used(cx: &Cx<'_>, seen: &Observation) -> Option<Used> {
+    let handed_off = handoff::usage_record(cx.handoff);
+    let is_handed_off = handed_off.is_some();
+    let record = handed_off.or_else(|| seen.record())?;
+    let output_times = record.output_times.filter(|_| is_streamed(cx, seen));
+    Some(Used { record, is_handed_off, output_times })
 }
 
-/// Whether no provider had a say in the answer: a refusal, an answer of the gateway's own, or a cache hit.
-pub(crate) fn is_answered_here(handoff: &dyn Handoff) -> bool {
-    handoff::is_local_reply(handoff) || handoff::is_cache_hit(handoff)
+/// Gemini streams JSON, too: an array whose members come one by one.
+fn is_streamed(cx: &Cx<'_>, seen: &Observation) -> bool {
+    let media_type = || cx.attributes.content_type();
+    seen.api() == Api::StreamGenerateContent
+        || Framing::of(media_type().as_deref().map(str::as_bytes)) == Some(Framing::Sse)
+}
+
+fn tenant(metrics: &Metrics, cx: &Cx<'_>) -> Cow<'static, str> {
+    match handoff::identity(cx.handoff) {
+        None => NONE.into(),
+        Some(identity) if metrics.tenants.has(cx.store, &identity.tenant) => identity.tenant.into(),
+        Some(_) => OTHER.into(),
+    }
 }
 
 /// The model that the provider filter decided on, whatever the call names.

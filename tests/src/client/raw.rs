@@ -1,8 +1,10 @@
 //! HTTP/1.1 by hand: bytes that no client would send, bodies in slow pieces, several calls on one connection.
+#![allow(clippy::indexing_slicing, reason = "test support: a count that is wrong must end the test at once")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use memchr::memmem;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -136,4 +138,29 @@ impl RawClient {
             body.append(&mut bytes);
         }
     }
+}
+
+/// Sends requests on one connection, one after another; how many answers came. They are not read, so this is for calls by
+/// the ten thousand.
+pub async fn flood(address: SocketAddr, requests: &[Vec<u8>]) -> usize {
+    const STATUS: &[u8] = b"HTTP/1.1 ";
+    let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
+    stream.set_nodelay(true).expect("an open socket takes options");
+    let (mut answered, mut piece, mut kept) = (0, vec![0; 16 << 10], 0);
+    for request in requests {
+        stream.write_all(request).await.expect("the gateway reads");
+        let before = answered;
+        while answered == before {
+            let read = timeout(PATIENCE, stream.read(&mut piece[kept..])).await.expect("the gateway answers in time");
+            let read = read.expect("the connection is open");
+            assert!(read > 0, "the gateway closed the connection after {answered} answers");
+            let seen = &piece[..kept + read];
+            answered += memmem::find_iter(seen, STATUS).count();
+            // What could be the beginning of a status line that was cut.
+            let rest = seen.len().saturating_sub(STATUS.len() - 1);
+            kept = seen.len() - rest;
+            piece.copy_within(rest..rest + kept, 0);
+        }
+    }
+    answered
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `x-provider-delay-ms: N` | waits before the head of the answer |
 //! | `x-provider-chunk-delay-ms: N` | waits before each event of a stream |
+//! | `x-provider-think-ms: N` | waits once after the first event of a stream, which says the role where an API has one |
 //! | `x-provider-status: CODE` | answers with this status and an error body of the dialect |
 //! | `x-provider-retry-after: SECONDS` | adds `retry-after` to that error |
 //! | `x-provider-cut-after: N` | breaks the connection after N events of a stream or N bytes of a body |
@@ -35,6 +36,8 @@ pub struct Script {
     pub delay: Duration,
     /// Wait before each event.
     pub chunk_delay: Duration,
+    /// Wait after the first event.
+    pub think: Duration,
     /// Error to answer with.
     pub status: Option<StatusCode>,
     /// Seconds for `retry-after`, with `status` only.
@@ -73,6 +76,7 @@ impl Script {
         Self {
             delay: millis("x-provider-delay-ms"),
             chunk_delay: millis("x-provider-chunk-delay-ms"),
+            think: millis("x-provider-think-ms"),
             status: number("x-provider-status")
                 .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok())
                 .filter(|status| status.as_u16() >= 400),

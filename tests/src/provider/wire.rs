@@ -75,19 +75,20 @@ impl Reply {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
                 match script.cut_after {
-                    Some(at) if at < whole.len() => broken(vec![whole.slice(..at)], Duration::ZERO),
+                    Some(at) if at < whole.len() => broken(vec![(Duration::ZERO, whole.slice(..at))]),
                     _ => Body::from(whole),
                 }
             }
-            Payload::Stream { content_type, mut frames } => {
+            Payload::Stream { content_type, frames } => {
+                let mut frames = paced(frames, script);
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
                 match script.cut_after {
                     Some(at) if at < frames.len() => {
                         frames.truncate(at);
-                        broken(frames, script.chunk_delay)
+                        broken(frames)
                     }
-                    _ => Body::from_stream(stream::unfold((frames.into_iter(), script.chunk_delay), next_frame)),
+                    _ => Body::from_stream(stream::unfold(frames.into_iter(), next_frame)),
                 }
             }
         };
@@ -98,20 +99,27 @@ impl Reply {
     }
 }
 
-type Rest = (std::vec::IntoIter<Bytes>, Duration);
+/// Frames, each with the wait before it.
+type Paced = Vec<(Duration, Bytes)>;
+type Rest = std::vec::IntoIter<(Duration, Bytes)>;
 
-async fn next_frame((mut frames, delay): Rest) -> Option<(Result<Bytes, Infallible>, Rest)> {
-    let frame = frames.next()?;
+fn paced(frames: Vec<Bytes>, script: &Script) -> Paced {
+    let wait = |at| if at == 1 { script.chunk_delay + script.think } else { script.chunk_delay };
+    frames.into_iter().enumerate().map(|(at, frame)| (wait(at), frame)).collect()
+}
+
+async fn next_frame(mut frames: Rest) -> Option<(Result<Bytes, Infallible>, Rest)> {
+    let (delay, frame) = frames.next()?;
     pause(delay).await;
-    Some((Ok(frame), (frames, delay)))
+    Some((Ok(frame), frames))
 }
 
 /// Sends `frames`, then breaks the connection.
-fn broken(frames: Vec<Bytes>, delay: Duration) -> Body {
+fn broken(frames: Paced) -> Body {
     Body::from_stream(stream::unfold(Some(frames.into_iter()), move |left| async move {
         let mut frames = left?;
         match frames.next() {
-            Some(frame) => {
+            Some((delay, frame)) => {
                 pause(delay).await;
                 Some((Ok(frame), Some(frames)))
             }

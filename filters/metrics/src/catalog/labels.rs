@@ -49,7 +49,12 @@ pub(super) const LABEL_NOTES: &[(&str, &str)] = &[
          `unsettled`",
     ),
     ("rule_name", "the rule that made the decision `denied`, `shadow_denied` or `ended`; others name none"),
-    ("le", "upper edge in seconds, inclusive; the last is `+Inf`"),
+    (
+        "filter",
+        "`metrics`, `auth`, `provider`, `budget`, `cache`; of durations `route` and `adapt` in place of `provider`, and a call of \
+         `adapt` is one attempt",
+    ),
+    ("le", "upper edge in the histogram's unit; the last is `+Inf`"),
 ];
 
 /// What is true of all of them.
@@ -59,7 +64,13 @@ pub(super) const NOTES: &str = "\
   the model that was asked.
 - A failed call (status 400 or above) counts tokens only if its provider reported them. A call that was cut before its
   provider reported any counts an estimate: the budget filter's, or where none runs, of the output alone.
-- Histograms are cumulative counters, so the page calls their type `counter`; `rate` and `histogram_quantile` take them
-  as they are. Buckets are exact. `_sum` is whole seconds: each worker holds back less than one second of each series.
+- Time per output token counts where the provider reported the tokens: not of a stream that was cut.
+- The histograms are Envoy's own; the page shows what its last flush brought, every 5 seconds. Edges stand in
+  `stats_config.histogram_bucket_settings` of `envoy/envoy.yaml`. Buckets are exact; `_sum` is made of Envoy's own finer bins
+  and off by up to a few per cent.
+- Histograms in seconds: where `histograms` of `metrics.json` is `access_log`, Envoy's stats access loggers make them (Envoy 1.37 or
+  later). Where it is `microseconds` (Envoy 1.36, Istio) the page has `…_microseconds` in their stead, with the same labels, and the recording
+  rules of `envoy/prometheus/` make the ones in seconds.
+- Costs are whole millionths: each worker holds back less than one of each series.
 - A series appears with its first call. Label values come from closed sets, so clients cannot make series.
 ";

@@ -67,7 +67,7 @@ pub const ALL: &[Metric] = &[
         kind: Kind::Counter,
         unit: "calls",
         labels: &["model"],
-        help: "Calls whose tokens cost something that is not known: no price matches their model.",
+        help: "Calls whose tokens cost something that is not known: no price of `budget.json` matches their model.",
     },
     Metric {
         name: metric::AUTH,

@@ -35,6 +35,20 @@ pub const CACHE: &str = "tollgate_cache";
 /// Which filter answered in the provider's stead: its [`crate::Filter::NAME`]. Left by the host with every
 /// [`crate::Flow::Reply`] of the request path, so that a refusal of ours never counts as one of the provider's.
 pub const REPLY: &str = "tollgate_reply";
+/// How long a call took, in seconds (`0.253000`), for access loggers that make histograms of it; the two below likewise. Left by
+/// metrics at the end of the call, if so configured and there is a value.
+pub const DURATION_SECONDS: &str = "tollgate_duration_seconds";
+/// How long the answer's first text took.
+pub const FIRST_TOKEN_SECONDS: &str = "tollgate_ttft_seconds";
+/// How long each further token took.
+pub const OUTPUT_TOKEN_SECONDS: &str = "tollgate_tpot_seconds";
+/// Where the labels of those histograms stand. Left with them.
+pub const LABELS: [(&str, &str); 4] = [
+    ("route", "tollgate_label_route"),
+    ("model", "tollgate_label_model"),
+    ("provider", "tollgate_label_provider"),
+    ("status", "tollgate_label_status"),
+];
 
 /// The one identity of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

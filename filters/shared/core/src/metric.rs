@@ -3,6 +3,8 @@
 //! Envoy stats have no labels; `stats_config.stats_tags` cuts them out of the name. The form is Istio's
 //! (`label=.=value;.;…name`), so one binary serves Envoy and Istio.
 
+use std::borrow::Cow;
+
 /// Finished calls, by route, model, provider and status.
 pub const REQUESTS: &str = "gateway_requests_total";
 /// Finished calls that went on to another provider than the one asked first, by model, the provider asked last and status.
@@ -68,12 +70,11 @@ pub const UPSTREAM_ATTEMPTS: &str = "gateway_upstream_attempts_total";
 /// Always 1; the labels carry filter and version.
 pub const BUILD_INFO: &str = "gateway_build_info";
 
-/// All label names. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
+/// All label names but `le`, which is the proxy's. None may be the tail of another: Envoy's tag expressions are not anchored, so `status` would also
 /// match inside `grpc_status`.
 pub const LABELS: &[&str] = &[
     "decision",
     "filter",
-    "le",
     "model",
     "part",
     "pool",
@@ -90,14 +91,23 @@ pub const LABELS: &[&str] = &[
     "version",
 ];
 
-/// The stat name of a series. Characters that would end a label early become `_`.
+/// A label's value as it is written: characters that would end it early become `_`.
+pub fn label_value(value: &str) -> Cow<'_, str> {
+    if value.contains(ends_early) { Cow::Owned(value.replace(ends_early, "_")) } else { Cow::Borrowed(value) }
+}
+
+fn ends_early(c: char) -> bool {
+    c == ';' || c.is_control()
+}
+
+/// The stat name of a series, its values as [`label_value`] says.
 pub fn stat_name(name: &str, labels: &[(&str, &str)]) -> String {
     let mut out =
         String::with_capacity(labels.iter().map(|(k, v)| k.len() + v.len() + 6).sum::<usize>() + name.len());
     for (label, value) in labels {
         out.push_str(label);
         out.push_str("=.=");
-        out.extend(value.chars().map(|c| if c == ';' || c.is_control() { '_' } else { c }));
+        out.push_str(&label_value(value));
         out.push_str(";.;");
     }
     out.push_str(name);

@@ -123,7 +123,7 @@ fn model_names_of_the_hand_offs_make_no_series_either() {
         call.response(JSON_HEAD, ANSWER);
         call.log();
     };
-    (0..10).for_each(|_| ask("unlisted"));
+    ask("unlisted");
     let series = proxy.meter.series();
     (0..1_000).for_each(|n| ask(&format!("model-{n}")));
     assert_eq!(proxy.meter.series(), series);
