@@ -65,23 +65,10 @@ def measure(machine: Machine) -> list[dict]:
 
     loads = [(name, shape) for shape in LOADS for name in variants]
     results = load.alternate(machine.settings.rounds, loads, one)
-    return [row(results, name, shape, variants[name].base) for name, shape in loads]
+    return [parts.row(results, name, shape, LOADS[shape], variants[name].base) for name, shape in loads]
 
 
-def row(results: dict, name: str, shape: str, base: str) -> dict:
-    figures, others = results[(name, shape)], results[(base, shape)]
-    found = {"load": LOADS[shape], "variant": name, "base": base} | load.compared(figures, others, ("cpu_us", "rps"))
-    return found | {"added": load.added(figures, others, "cpu_us")}
-
-
-def show(rows: list[dict]) -> None:
-    print("| load | what runs | Envoy CPU µs/call | added | ratio | to | calls/s, 1 worker | ratio |")
-    print("|---|---|---:|---:|---:|---|---:|---:|")
-    for row in rows:
-        print("| {load} | {variant} | {cpu_us:.0f} | {added:+.0f} | {cpu_us_ratio:.2f} | {base} | {rps:.0f} | {rps_ratio:.2f} |".format(**row))
-
-
-PARTS = {"cost": (measure, show), "sticky": (stickiness.measure, stickiness.show)}
+PARTS = {"cost": (measure, parts.show), "sticky": (stickiness.measure, stickiness.show)}
 
 
 def main() -> None:

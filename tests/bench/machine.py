@@ -32,6 +32,7 @@ def options(description: str, parts: tuple[str, ...] = ()) -> argparse.Namespace
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds after one to warm up")
     parser.add_argument("--seconds", type=int, default=2, help="length of one load")
+    parser.set_defaults(only=None)
     if parts:
         parser.add_argument("--only", choices=parts, help="leave out the rest")
     return parser.parse_args()

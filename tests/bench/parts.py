@@ -6,6 +6,7 @@ import typing
 
 import pygal
 
+import load
 from machine import Machine
 
 # What measures a part, and what prints its rows.
@@ -32,6 +33,20 @@ def run(settings: argparse.Namespace, name: str, parts: dict[str, Part], loads: 
         print()
     print(f"Envoy {facts['envoy'].split('/')[1]}, {facts['cpus']} CPUs, {facts['date']}, medians of {settings.rounds} alternating rounds; {', '.join(map(str, written))}")
     return found
+
+
+def row(results: dict, name: str, shape: str, shown: str, base: str) -> dict:
+    """What a variant costs under a load, beside another one under the same; `results` are by both."""
+    figures, others = results[(name, shape)], results[(base, shape)]
+    found = {"load": shown, "variant": name, "base": base} | load.compared(figures, others, ("cpu_us", "rps"))
+    return found | {"added": load.added(figures, others, "cpu_us")}
+
+
+def show(rows: list[dict]) -> None:
+    print("| load | what runs | Envoy CPU µs/call | added | ratio | to | calls/s, 1 worker | ratio |")
+    print("|---|---|---:|---:|---:|---|---:|---:|")
+    for row in rows:
+        print("| {load} | {variant} | {cpu_us:.0f} | {added:+.0f} | {cpu_us_ratio:.2f} | {base} | {rps:.0f} | {rps_ratio:.2f} |".format(**row))
 
 
 def draw(rows: list[dict], loads: typing.Iterable[str], path: pathlib.Path) -> None:
