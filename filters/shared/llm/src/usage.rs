@@ -5,11 +5,14 @@
 //! that hangs up is charged for what it received; what cannot be read (nested beyond [`MAX_DEPTH`](crate::scan::MAX_DEPTH)) is
 //! taken for content, or a model could be asked to hide its answer. What each API calls its figures stands in one file a provider.
 //!
-//! It also says whether the answer is whole and came to its natural end, which is what a cache needs to know.
+//! It also says whether the answer is whole and came to its natural end, which is what a cache needs to know, and for metrics
+//! and logs why it ended and whether reasoning was shown.
 
 mod anthropic;
 mod gemini;
 mod openai;
+mod reason;
+mod reasoning;
 mod responses;
 mod tally;
 #[cfg(test)]
@@ -22,6 +25,7 @@ use crate::done::DoneMatcher;
 use crate::request::BytesPerToken;
 use crate::scan::Scanner;
 use crate::sse::{Item, SseParser};
+use reason::Reason;
 use tally::{EventFacts, Reader, Tally};
 
 /// How the answer's body is framed.
@@ -93,6 +97,16 @@ impl UsageMeter {
     /// Bytes of text that the model generated, as far as they passed.
     pub const fn content_bytes(&self) -> u64 {
         self.tally.content_bytes
+    }
+
+    /// Why the model ended, in the provider's word: that of the choice that ended last. `None`: it has not said.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.tally.reason.as_ref().map(Reason::as_str)
+    }
+
+    /// Whether reasoning passed as text.
+    pub const fn shows_reasoning(&self) -> bool {
+        self.tally.reasoning.is_shown
     }
 
     /// Reads the next bytes of the answer's body.

@@ -18,6 +18,8 @@ struct Expected {
     usage: Usage,
     is_reported: bool,
     is_complete: bool,
+    finish_reason: Option<String>,
+    shows_reasoning: bool,
 }
 
 /// Every fixture: its body and what stands beside it.
@@ -47,6 +49,8 @@ fn check(name: &Path, body: &[u8], expected: &Expected, piece: usize) {
     meter.finish();
     let read = (meter.usage(), meter.is_reported(), meter.is_complete());
     let wanted = (expected.usage, expected.is_reported, expected.is_complete);
+    let told = (meter.finish_reason(), meter.shows_reasoning());
+    assert_eq!(told, (expected.finish_reason.as_deref(), expected.shows_reasoning), "{}", name.display());
     assert_eq!(read, wanted, "{} in pieces of {piece}", name.display());
 }
 

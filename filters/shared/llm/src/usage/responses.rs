@@ -20,6 +20,8 @@ pub(super) fn scalar(tally: &mut Tally, path: &str, value: Scalar<'_>) {
     match (path, value) {
         ("type", Scalar::Text(Some(kind))) => event_type(tally, kind),
         ("status", _) => tally.finish_reason(value, |status| status == "completed"),
+        ("incomplete_details.reason" | "response.incomplete_details.reason", _) => tally.event.detailed_reason(value),
+        ("response.status", _) => tally.event.told_reason(value),
         ("response.error", _) if value != Scalar::Null => tally.has_error = true,
         _ => usage(tally, path.strip_prefix("response.").unwrap_or(path), value),
     }

@@ -2,6 +2,8 @@
 
 use tollgate_core::{Usage, UsageSource};
 
+use super::reason::Reason;
+use super::reasoning::Reasoning;
 use super::{anthropic, gemini, openai, responses};
 use crate::api::Api;
 use crate::request::BytesPerToken;
@@ -29,6 +31,10 @@ pub(super) struct Tally {
     pub(super) ended_naturally: bool,
     pub(super) ended_otherwise: bool,
     pub(super) has_error: bool,
+    /// Why the model ended, in the provider's word, told last in an event that is over.
+    pub(super) reason: Option<Reason>,
+    /// Whether reasoning passed as text.
+    pub(super) reasoning: Reasoning,
     /// An event was no JSON.
     pub(super) is_broken: bool,
     pub(super) event: EventFacts,
@@ -45,6 +51,28 @@ pub(super) struct EventFacts {
     pub(super) has_content: bool,
     /// Figures that say anything stand here.
     pub(super) has_usage: bool,
+    /// Why the model ended, as it is told here.
+    reason: Option<Reason>,
+    /// The same more closely, of an answer that only says that it is incomplete.
+    detailed_reason: Option<Reason>,
+}
+
+impl EventFacts {
+    /// The provider's word for why the model ended, or of OpenAI's responses that it has not.
+    pub(super) fn told_reason(&mut self, value: Scalar<'_>) {
+        if let Scalar::Text(Some(word)) = value
+            && !matches!(word, "in_progress" | "queued")
+        {
+            self.reason = Reason::of(word).or(self.reason);
+        }
+    }
+
+    /// A word that says more than that.
+    pub(super) fn detailed_reason(&mut self, value: Scalar<'_>) {
+        if let Scalar::Text(Some(word)) = value {
+            self.detailed_reason = Reason::of(word);
+        }
+    }
 }
 
 /// Tokens as the providers count them.
@@ -80,8 +108,11 @@ pub(super) fn raise(figure: &mut u64, value: Scalar<'_>) {
 impl Tally {
     /// A finish reason was given; `is_natural`: the model itself chose to end.
     pub(super) fn finish_reason(&mut self, value: Scalar<'_>, is_natural: impl Fn(&str) -> bool) {
+        if !is_reason(value) {
+            return;
+        }
+        self.event.told_reason(value);
         match value {
-            _ if !is_reason(value) => return,
             Scalar::Text(Some(reason)) if is_natural(reason) => self.ended_naturally = true,
             _ => self.ended_otherwise = true,
         }
@@ -98,6 +129,7 @@ impl Tally {
         }
         self.is_ended |= event.ends || event.terminates;
         self.is_terminated |= event.terminates;
+        self.reason = event.detailed_reason.or(event.reason).or(self.reason);
     }
 
     /// The figures as one record. `unread` bytes may be content as well.
@@ -154,6 +186,7 @@ impl Visitor for Reader<'_> {
             self.tally.event.has_content = true;
             self.tally.content_bytes = self.tally.content_bytes.saturating_add(bytes);
             self.tally.choices.content();
+            self.tally.reasoning.content(self.api, path);
         }
     }
 
@@ -169,6 +202,7 @@ impl Visitor for Reader<'_> {
             }
             _ => {}
         }
+        self.tally.reasoning.scalar(self.api, path, value);
         match self.api {
             Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::Other => {
                 openai::scalar(self.tally, path, value);
@@ -184,13 +218,16 @@ impl Visitor for Reader<'_> {
         if matches!(path, "choices[]" | "candidates[]") {
             self.tally.choices.begin();
         }
+        self.tally.reasoning.begin(self.api, path);
         self.tally.has_error |= matches!(path, "error" | "response.error");
         // Embeddings know no reason to end: having data is all.
         self.tally.ended_naturally |= self.api == Api::Embeddings && path == "data";
     }
 
     fn end(&mut self, path: &str) {
-        match self.relative(path) {
+        let path = self.relative(path);
+        self.tally.reasoning.end(self.api, path);
+        match path {
             "usage" | "response.usage" | "message.usage" | "usageMetadata" => {
                 self.tally.event.has_usage |= self.tally.figures.say_anything();
                 self.tally.has_usage |= self.tally.event.has_usage;

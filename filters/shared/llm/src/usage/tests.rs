@@ -1,3 +1,5 @@
+mod ending;
+
 use proptest::prelude::*;
 use tollgate_core::UsageSource;
 
@@ -256,7 +258,7 @@ proptest! {
     fn arbitrary_bytes_are_survived_and_the_cut_does_not_matter(
         bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..300),
-            r#"(data: |\{|\}|"usage":|"choices":\[|\]|"delta":|"content":"|"|,|1|\n|error){0,40}"#.prop_map(String::into_bytes),
+            r#"(data: |\{|\}|"usage":|"choices":\[|\]|"delta":|"content":"|"finish_reason":|"reasoning":|"|,|1|\n|error){0,40}"#.prop_map(String::into_bytes),
         ],
         api in prop::sample::select(Api::ALL),
         framing in prop::sample::select(&[Framing::Json, Framing::Sse][..]),
@@ -271,6 +273,10 @@ proptest! {
         prop_assert_eq!(
             (whole.usage(), whole.is_complete(), whole.is_reported()),
             (cut.usage(), cut.is_complete(), cut.is_reported())
+        );
+        prop_assert_eq!(
+            (whole.finish_reason(), whole.shows_reasoning()),
+            (cut.finish_reason(), cut.shows_reasoning())
         );
     }
 }
