@@ -1,5 +1,6 @@
 //! A call that asks to be admitted: what it may cost, whom it falls to, and what becomes of it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use tollgate_core::ports::Body;
@@ -154,6 +155,7 @@ impl Asking {
         };
         let decision = admission.decide(counting, &need);
         self.count(cx, &decision, &need, ledger.conflicts());
+        cx.handoff.set(handoff::BUDGET, self.told(&decision.outcome).as_bytes());
         let dialect = Dialect::of(&self.path);
         match decision.outcome {
             Outcome::Admitted => Ok(Spend::new(Rc::clone(&self.budget), decision.charges, need, model)),
@@ -169,6 +171,18 @@ impl Asking {
                     reply = reply.with_header(answer::EXPLANATION, explanation);
                 }
                 Err(reply)
+            }
+        }
+    }
+
+    /// The decision as access logs tell it.
+    fn told(&self, outcome: &Outcome) -> Cow<'static, str> {
+        match outcome {
+            Outcome::Admitted => "allowed".into(),
+            Outcome::Undecided(_) => "undecided".into(),
+            Outcome::Refused(refused) => {
+                let rule = self.budget.policy.rules.get(refused.rule);
+                format!("denied {}", rule.map(|rule| rule.name.as_str()).unwrap_or_default()).into()
             }
         }
     }

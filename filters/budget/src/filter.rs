@@ -118,6 +118,7 @@ impl Stream for BudgetStream {
         let is_inference = api.is_inference();
         if !may_do_work || !(is_inference || self.budget.counts_other) {
             self.budget.meters.bypassed.increment(cx.meter);
+            cx.handoff.set(handoff::BUDGET, b"bypassed");
             return Flow::Continue;
         }
         let asking = self.asking(cx, path);

@@ -22,6 +22,7 @@
 //! - [`filter`], [`call`]: the phases; a call that asks to be admitted
 //! - [`cap`], [`mask`]: answers that are kept within what is left, and that must tell what they cost
 //! - [`spend`], [`watch`]: one admitted call until it is settled; what its answer costs, read as it passes
+//! - [`record`]: what metrics and access logs are told of it
 //! - [`answer`], [`report`], [`meters`]: what callers, administrators and operators are told
 //!
 //! Not here: who the caller is (auth's hand-off), which model runs and who answers (provider's hand-offs), the bytes of the model
@@ -45,6 +46,7 @@ pub mod models;
 pub mod money;
 pub mod owner;
 pub mod price;
+pub mod record;
 pub mod report;
 pub mod rule;
 pub mod spend;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{Cx, HeaderList, Usage, UsageRecord};
+use tollgate_core::{Cx, HeaderList};
 use tollgate_llm::{Api, Framing};
 
 use crate::admission::{Charge, Need};
@@ -14,9 +14,10 @@ use crate::filter::Budget;
 use crate::learned::Lesson;
 use crate::models::normalized;
 use crate::price::Price;
+use crate::record::Told;
 use crate::rule::Rule;
 use crate::unit::Consumption;
-use crate::watch::Watch;
+use crate::watch::{Watch, capped};
 
 /// The model call that it is.
 pub struct Model {
@@ -47,8 +48,8 @@ pub struct Spend {
     watch: Option<Watch>,
     /// A part of the answer that must stay within hard rules.
     cap: Option<Cap>,
-    /// As it was last handed off.
-    usage: Usage,
+    /// What was last handed off of the answer.
+    told: Told,
 }
 
 impl Spend {
@@ -56,7 +57,7 @@ impl Spend {
     pub fn new(budget: Rc<Budget>, charges: Vec<Charge>, need: Need, model: Option<Model>) -> Self {
         let price = need.price;
         let (attempt, watch, cap) = (None, None, None);
-        Self { budget, charges, need, price, attempt, model, hide_usage: false, watch, cap, usage: Usage::default() }
+        Self { budget, charges, need, price, attempt, model, hide_usage: false, watch, cap, told: Told::default() }
     }
 
     /// The same; whether the usage chunk of a stream was asked for by us alone.
@@ -67,7 +68,22 @@ impl Spend {
 
     /// Leaves the usage record for metrics and access log.
     fn hand_off(&self, cx: &mut Cx<'_>) {
-        handoff::set_usage(cx.handoff, UsageRecord::of(self.usage, self.attempt.as_ref()));
+        handoff::set_usage(cx.handoff, self.told.record(self.price.as_ref(), self.attempt.as_ref()));
+    }
+
+    /// Adds to what the cache says that a hit saved what it would have cost: at the price that it was held at, since nobody was asked.
+    fn price_saved(&self, cx: &mut Cx<'_>) {
+        if !self.watch.as_ref().is_some_and(Watch::is_free) || !handoff::is_cache_hit(cx.handoff) {
+            return;
+        }
+        let Some(mut saved) = handoff::saved(cx.handoff) else { return };
+        saved.usage = capped(saved.usage);
+        // As of an answer that passes and never tells its input.
+        if saved.usage.input == 0 {
+            saved.usage.input = self.need.expected.usage.input;
+        }
+        saved.cost_nanousd = self.price.as_ref().map(|price| price.of(&saved.usage));
+        handoff::set_saved(cx.handoff, &saved);
     }
 
     /// Who answers says what is charged and what is learned. The accounts stay those that it was reserved in.
@@ -103,8 +119,11 @@ impl Spend {
         if is_success(&all) {
             self.watch(cx, headers, Framing::of_head(&all));
         }
-        self.usage = self.consumption().usage;
+        if let Some(watch) = &self.watch {
+            self.told.take(watch, cx.now);
+        }
         self.hand_off(cx);
+        self.price_saved(cx);
     }
 
     fn watch(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, framing: Option<Framing>) {
@@ -207,9 +226,7 @@ impl Spend {
     }
 
     fn update(&mut self, cx: &mut Cx<'_>) {
-        let usage = self.consumption().usage;
-        if usage != self.usage {
-            self.usage = usage;
+        if self.watch.as_ref().is_some_and(|watch| self.told.take(watch, cx.now)) {
             self.hand_off(cx);
         }
     }

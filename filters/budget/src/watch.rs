@@ -69,6 +69,11 @@ impl Watch {
         !matches!(self.reader, Reader::Free | Reader::Counted) || self.hide_usage.is_some()
     }
 
+    /// Whether a filter gave the answer, so that it costs nothing.
+    pub const fn is_free(&self) -> bool {
+        matches!(self.reader, Reader::Free)
+    }
+
     /// Reads a chunk. `Some`: what goes on in its place.
     pub fn feed(&mut self, chunk: &[u8], last: bool) -> Option<Vec<u8>> {
         match &mut self.reader {
@@ -91,22 +96,38 @@ impl Watch {
 
     /// What the answer cost so far.
     pub fn consumption(&self) -> Consumption {
-        let requests = u64::from(!matches!(self.reader, Reader::Free));
+        let requests = u64::from(!self.is_free());
         Consumption { requests, usage: capped(self.uncapped()) }
     }
 
     /// Bytes of text that the model generated, if the provider said in the end what the answer cost.
     pub fn finished_content(&self) -> Option<u64> {
-        match &self.reader {
-            Reader::Metered(meter) if meter.is_reported() => Some(meter.content_bytes()),
-            _ => None,
-        }
+        self.meter().filter(|meter| meter.is_reported()).map(UsageMeter::content_bytes)
+    }
+
+    /// Bytes of text that passed; 0 where the answer cannot be read.
+    pub fn content_bytes(&self) -> u64 {
+        self.meter().map_or(0, UsageMeter::content_bytes)
+    }
+
+    /// Whether reasoning passed as text.
+    pub fn shows_reasoning(&self) -> bool {
+        self.meter().is_some_and(UsageMeter::shows_reasoning)
+    }
+
+    /// Why the model ended, in the provider's word.
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.meter().and_then(UsageMeter::finish_reason)
     }
 
     /// Whether the provider reported more than any call can use.
     pub fn is_capped(&self) -> bool {
         let usage = self.uncapped();
         capped(usage) != usage
+    }
+
+    fn meter(&self) -> Option<&UsageMeter> {
+        if let Reader::Metered(meter) = &self.reader { Some(meter) } else { None }
     }
 
     fn uncapped(&self) -> Usage {
@@ -123,7 +144,8 @@ impl Watch {
     }
 }
 
-fn capped(usage: Usage) -> Usage {
+/// The same with no more tokens of a kind than a call can use.
+pub fn capped(usage: Usage) -> Usage {
     let cap = |tokens: u64| tokens.min(MOST_TOKENS);
     Usage {
         input: cap(usage.input),

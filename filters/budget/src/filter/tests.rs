@@ -4,6 +4,7 @@ mod admission;
 mod ends;
 mod hard;
 mod learning;
+mod record;
 mod routed;
 mod rules;
 mod streams;
