@@ -155,6 +155,7 @@ impl Asking {
         };
         let decision = admission.decide(counting, &need);
         self.count(cx, &decision, &need, ledger.conflicts());
+        self.budget.gauges.remember(cx.store, &policy.rules, &decision.charges, &self.identity);
         cx.handoff.set(handoff::BUDGET, self.told(&decision.outcome).as_bytes());
         let dialect = Dialect::of(&self.path);
         match decision.outcome {

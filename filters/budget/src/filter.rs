@@ -18,12 +18,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream, Timestamp, handoff, header};
+use tollgate_core::{
+    Background, ConfigError, Cx, Filter, Flow, Identity, Reply, Setup, Stream, Timestamp, handoff, header,
+};
 use tollgate_llm::{Api, Dialect};
 
 use crate::answer;
 use crate::call::Asking;
 use crate::config::Policy;
+use crate::gauges::{self, Gauges};
 use crate::learned::Learned;
 use crate::ledger::Ledger;
 use crate::mask;
@@ -42,6 +45,8 @@ pub struct Budget {
     pub policy: Policy,
     /// What it counts.
     pub meters: Meters,
+    /// Which accounts it tells of.
+    pub gauges: Gauges,
     /// What it learned.
     pub learned: Learned,
     needs_route: bool,
@@ -58,6 +63,7 @@ impl Filter for Budget {
         let policy = Policy::parse(setup.config)?;
         Ok(Self {
             meters: Meters::new(&policy.rules),
+            gauges: Gauges::new(&policy.rules, setup.now),
             learned: Learned::new(&policy, setup.random),
             needs_route: policy.rules.iter().any(|rule| rule.needs_route()),
             counts_other: policy.rules.iter().any(|rule| rule.counts_other()),
@@ -68,6 +74,14 @@ impl Filter for Budget {
 
     fn open(self: &Rc<Self>) -> BudgetStream {
         BudgetStream { budget: Rc::clone(self), phase: Phase::Outside }
+    }
+
+    fn pace(&self) -> Option<Duration> {
+        Some(gauges::PACE)
+    }
+
+    fn on_tick(&self, cx: &mut Background<'_>) {
+        self.gauges.tick(&self.policy.rules, self.policy.slots, cx);
     }
 }
 

@@ -24,6 +24,7 @@
 //! - [`spend`], [`watch`]: one admitted call until it is settled; what its answer costs, read as it passes
 //! - [`record`]: what metrics and access logs are told of it
 //! - [`answer`], [`report`], [`meters`]: what callers, administrators and operators are told
+//! - [`gauges`], [`census`]: accounts as metrics; which of them there are
 //!
 //! Not here: who the caller is (auth's hand-off), which model runs and who answers (provider's hand-offs), the bytes of the model
 //! APIs (`tollgate-llm`), budgets that span several Envoys.
@@ -33,11 +34,13 @@ pub mod admission;
 pub mod answer;
 pub mod call;
 pub mod cap;
+pub mod census;
 pub mod codec;
 pub mod config;
 pub mod decimal;
 pub mod estimate;
 pub mod filter;
+pub mod gauges;
 pub mod learned;
 pub mod ledger;
 pub mod mask;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tollgate_core::Identity;
 use tollgate_llm::ModelPattern;
 
 use crate::ledger::Terms;
@@ -85,11 +86,20 @@ pub struct Limits {
 impl Rule {
     /// The account that pays for a call, if the rule counts it.
     pub fn terms(&self, subject: &Subject<'_>) -> Option<Terms> {
-        if !self.counts(subject) {
-            return None;
-        }
-        let owner = self.seed.owner(self.per.iter().map(|dimension| (*dimension, subject.value(*dimension))));
-        Some(Terms { owner, window: self.window, limit: self.limits.of(subject) })
+        self.counts(subject).then(|| self.account(subject))
+    }
+
+    /// The account of a tenant, of a rule that keeps none by anything else. The tier is as it calls, empty if it has none.
+    pub fn terms_of(&self, tenant: &str, tier: &str) -> Terms {
+        let (tenant, tier) = (tenant.to_owned(), Some(tier.to_owned()));
+        let identity = Identity { tenant, credential_id: String::new(), tier };
+        self.account(&Subject { identity: &identity, model: None, other_models: &[], route: "" })
+    }
+
+    /// Tenants that it names: their number is the operator's.
+    pub fn named_tenants(&self) -> impl Iterator<Item = &str> {
+        let matched = self.scope.tenants.iter().flatten();
+        self.limits.tenants.keys().chain(matched).map(String::as_str)
     }
 
     /// Whether this caller must name a model.
@@ -123,6 +133,11 @@ impl Rule {
             () if !self.per.is_empty() => 3,
             () => 4,
         }
+    }
+
+    fn account(&self, subject: &Subject<'_>) -> Terms {
+        let owner = self.seed.owner(self.per.iter().map(|dimension| (*dimension, subject.value(*dimension))));
+        Terms { owner, window: self.window, limit: self.limits.of(subject) }
     }
 
     fn counts(&self, subject: &Subject<'_>) -> bool {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod ends;
+mod gauges;
 mod hard;
 mod learning;
 mod record;
