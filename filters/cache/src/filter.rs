@@ -2,7 +2,7 @@
 //!
 //! Request head: whose call is it, and what does the caller wish. Request body: wait until it is whole, make the key,
 //! look it up, reply or let it go. Response head: say what was done, start recording. Response body: record, store at
-//! the end. Nothing happens in the log phase: a call that never ended leaves nothing.
+//! the end. Nothing happens in the log phase: a call that never ended leaves nothing, and no count of what became of it.
 //!
 //! Behind a provider filter the key is that of the model that runs, and what another model answered in its stead is not
 //! stored.
@@ -10,37 +10,63 @@
 //! A call that is no model call (another path or method) is not touched, not counted and not marked.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_core::handoff::{self, CacheStatus};
 use tollgate_core::ports::{Body, Headers};
-use tollgate_core::{ConfigError, Cx, Filter, Flow, Reply, Setup, Stream, header, metric};
+use tollgate_core::{
+    Background, ConfigError, Cx, Filter, Flow, HeaderList, Reply, Setup, Stream, UsageRecord, header, metric,
+};
 use tollgate_llm::Api;
 
 use crate::config::{CachePolicy, Mode};
 use crate::control::{self, Wish};
 use crate::entry::Entry;
 use crate::key::{Key, KeyBuilder};
+use crate::occupancy::{Change, Occupancy, Tally};
+use crate::outcome::Stored;
 use crate::recorder::Recorder;
 use crate::stateful::is_stateful;
 use crate::store;
 
-impl Filter for CachePolicy {
+/// How old the gauges may be.
+const PACE: Duration = Duration::from_secs(10);
+
+/// The cache filter.
+#[derive(Debug)]
+pub struct Cache {
+    policy: CachePolicy,
+    tally: Tally,
+}
+
+impl Filter for Cache {
     const NAME: &'static str = "cache";
     type Stream = CacheStream;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        Self::from_json(setup.config)
+        Ok(Self { policy: CachePolicy::from_json(setup.config)?, tally: Tally::default() })
     }
 
     fn open(self: &Rc<Self>) -> CacheStream {
-        CacheStream { policy: Rc::clone(self), state: State::Outside }
+        CacheStream { cache: Rc::clone(self), state: State::Outside }
+    }
+
+    fn pace(&self) -> Option<Duration> {
+        (self.policy.mode != Mode::Off).then_some(PACE)
+    }
+
+    fn on_tick(&self, cx: &mut Background<'_>) {
+        self.tally.add(cx.store, Change::default());
+        let Occupancy { entries, bytes } = Occupancy::read(cx.store);
+        cx.meter.set(metric::CACHE_ENTRIES, &[], entries);
+        cx.meter.set(metric::CACHE_BYTES, &[], bytes);
     }
 }
 
 /// One call.
 #[derive(Debug)]
 pub struct CacheStream {
-    policy: Rc<CachePolicy>,
+    cache: Rc<Cache>,
     state: State,
 }
 
@@ -84,7 +110,7 @@ impl Stream for CacheStream {
         }
         let api = Api::of(head.first(":path").unwrap_or_default());
         let is_call = api.is_inference() && head.first(":method") == Some(b"POST");
-        if self.policy.mode == Mode::Off || !is_call {
+        if self.cache.policy.mode == Mode::Off || !is_call {
             return Flow::Continue;
         }
         let otherwise = match control::wish(&head) {
@@ -100,7 +126,7 @@ impl Stream for CacheStream {
         headers.set("accept-encoding", b"identity");
         let identity = handoff::identity(cx.handoff);
         let route = cx.attributes.route_name();
-        let shared = self.policy.shared_between_tenants;
+        let shared = self.cache.policy.shared_between_tenants;
         let key = KeyBuilder::new(&head, identity.as_ref(), route.as_deref(), shared);
         self.state = State::Asked(Question { api, key, otherwise });
         Flow::Continue
@@ -108,7 +134,9 @@ impl Stream for CacheStream {
 
     fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Asked(_) if body.len() > self.policy.max_body_bytes => self.decide(cx, CacheStatus::Bypass, None),
+            State::Asked(_) if body.len() > self.cache.policy.max_body_bytes => {
+                self.decide(cx, CacheStatus::Bypass, None)
+            }
             State::Asked(question) if last => self.answer(cx, question, &body.read()),
             State::Asked(question) => {
                 self.state = State::Asked(question);
@@ -138,10 +166,10 @@ impl Stream for CacheStream {
             return Flow::Continue;
         };
         headers.set(header::GATEWAY_CACHE, status.as_str().as_bytes());
-        if let Some(wanted) = wanted.filter(|_| !last && !is_of_a_stand_in(cx))
-            && let Some(recorder) = Recorder::start(&self.policy, wanted.key, wanted.api, &head)
-        {
-            self.state = State::Recording(Box::new(recorder));
+        let Some(wanted) = wanted else { return Flow::Continue };
+        match self.record(cx, &wanted, &head, last) {
+            Ok(recorder) => self.state = State::Recording(Box::new(recorder)),
+            Err(result) => result.count(cx.meter),
         }
         Flow::Continue
     }
@@ -154,12 +182,11 @@ impl Stream for CacheStream {
         if is_kept && !last {
             return Flow::Continue;
         }
-        if let State::Recording(recorder) = std::mem::replace(&mut self.state, State::Done)
-            && is_kept
-            && let Some(entry) = recorder.finish(cx.now)
-        {
-            // A store that does not take it costs a later miss, nothing else.
-            store::save(cx.store, self.policy.slots, &entry);
+        if let State::Recording(recorder) = std::mem::replace(&mut self.state, State::Done) {
+            let entry =
+                if is_kept { recorder.finish(cx.now).ok_or(Stored::Incomplete) } else { Err(Stored::TooLarge) };
+            let result = entry.map_or_else(|result| result, |entry| self.store(cx, &entry));
+            result.count(cx.meter);
         }
         Flow::Continue
     }
@@ -175,13 +202,34 @@ impl CacheStream {
             return self.decide(cx, CacheStatus::Bypass, None);
         };
         if otherwise == CacheStatus::Miss
-            && let Some(entry) = store::load(cx.store, self.policy.slots, &key, cx.now)
+            && let Some(entry) = store::load(cx.store, self.cache.policy.slots, &key, cx.now)
         {
             self.decide(cx, CacheStatus::Hit, None);
+            handoff::set_saved(cx.handoff, &UsageRecord::from(&entry.usage));
             let age = entry.age(cx.now).as_secs();
             return Flow::Reply(replay(entry, age));
         }
         self.decide(cx, otherwise, Some(Wanted { api, key }))
+    }
+
+    /// Whether an answer of this head can be stored at all.
+    fn record(&self, cx: &Cx<'_>, wanted: &Wanted, head: &HeaderList, last: bool) -> Result<Recorder, Stored> {
+        if handoff::attempt(cx.handoff).is_some_and(|attempt| attempt.stands_in) {
+            return Err(Stored::StandIn);
+        }
+        let recorder =
+            Recorder::start(&self.cache.policy, wanted.key, wanted.api, head).ok_or(Stored::NotCacheable)?;
+        if last { Err(Stored::Incomplete) } else { Ok(recorder) }
+    }
+
+    /// Stores an answer. A store that does not take it costs a later miss, nothing else.
+    fn store(&self, cx: &mut Cx<'_>, entry: &Entry) -> Stored {
+        let Some(saved) = store::save(cx.store, self.cache.policy.slots, entry, cx.now) else {
+            return Stored::TooLarge;
+        };
+        self.cache.tally.add(cx.store, saved.change);
+        cx.meter.add(metric::CACHE_EVICTIONS, &[], u64::from(saved.evicted));
+        Stored::Kept
     }
 
     /// Settles what the cache did: counts it and tells the other filters, once a call and before any answer exists.
@@ -191,11 +239,6 @@ impl CacheStream {
         self.state = State::Decided(status, wanted);
         Flow::Continue
     }
-}
-
-/// Whether another model answers than the key speaks of. The next call shall have the one that it asks for.
-fn is_of_a_stand_in(cx: &Cx<'_>) -> bool {
-    handoff::attempt(cx.handoff).is_some_and(|attempt| attempt.stands_in)
 }
 
 /// The stored answer, as it was given the first time.

@@ -17,6 +17,9 @@
 //! since the last push never brings the old model's answer. The same model is the same answer whichever provider of the pool
 //! gave it; what a stand-in gave, another model, is passed on and not stored.
 //!
+//! What it tells: what became of each answer that could be stored ([`outcome`]), how full the store is ([`occupancy`]), and with
+//! a hit what the answer cost when it came, so that metrics can say what was saved.
+//!
 //! What this filter does *not* do: compare meaning, wait for an identical call in flight, purge, or share between
 //! processes. Failures of the store are misses; a call never fails because of the cache.
 
@@ -26,11 +29,14 @@ pub mod control;
 pub mod entry;
 pub mod filter;
 pub mod key;
+pub mod occupancy;
+pub mod outcome;
 pub mod recorder;
 pub mod stateful;
 pub mod store;
 
 pub use config::CachePolicy;
+pub use filter::Cache;
 
 #[cfg(target_arch = "wasm32")]
-tollgate_host::export!(CachePolicy, without: b"log done");
+tollgate_host::export!(Cache, without: b"log done");

@@ -63,6 +63,7 @@ impl Recorder {
             key: self.key,
             stored_at: now,
             expires_at: now.plus(self.lifetime),
+            usage: self.meter.usage(),
             content_type: self.content_type,
             body: self.body,
         })

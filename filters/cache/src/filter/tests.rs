@@ -1,6 +1,7 @@
 //! Whole calls through the filter, in a proxy in memory.
 
 mod lookup;
+mod metrics;
 mod routed;
 mod storing;
 mod wishes;
@@ -11,7 +12,7 @@ use tollgate_core::handoff::set_identity;
 use tollgate_core::{Flow, Identity, Reply, Timestamp, handoff, metric};
 use tollgate_fakehost::{Call, Proxy};
 
-use super::{CachePolicy, CacheStream};
+use super::{Cache, CacheStream};
 
 const CHAT: &str = "/v1/chat/completions";
 const QUESTION: &str = r#"{"model":"gpt-4.1","messages":[{"role":"user","content":"Hi"}],"temperature":0.5}"#;
@@ -28,7 +29,7 @@ const SSE_HEAD: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/e
 /// One Envoy with the filter in it, and a clock.
 struct World {
     proxy: Proxy,
-    filter: Rc<CachePolicy>,
+    filter: Rc<Cache>,
 }
 
 impl World {

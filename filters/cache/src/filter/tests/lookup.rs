@@ -160,7 +160,7 @@ fn two_calls_of_one_slot_displace_each_other_and_never_mix() {
     world.answered(&[], &other, JSON_HEAD, &goodbye);
     assert!(world.stored().is_none());
     assert_eq!(world.ask(CHAT, &[], &other).err().unwrap().body, goodbye.as_bytes());
-    assert_eq!(world.proxy.store.keys(), 1);
+    assert_eq!(world.proxy.store.keys(), 2, "the slot, and how full the store is");
 }
 
 #[test]
