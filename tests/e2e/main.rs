@@ -29,6 +29,7 @@ mod mesh;
 mod metrics;
 mod metrics_ends;
 mod metrics_times;
+mod metrics_money;
 mod protocol;
 mod provider_accounts;
 mod provider_bad_input;
