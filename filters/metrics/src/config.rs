@@ -25,6 +25,9 @@ pub struct Spec {
     /// Who makes the histograms in seconds: `access_log` (Envoy 1.37 or later) or `microseconds` (recording rules do).
     #[serde(default)]
     pub histograms: Histograms,
+    /// Leaves OpenTelemetry's `gen_ai.*` attributes of each call for Envoy's loggers and tracers.
+    #[serde(default)]
+    pub gen_ai_attributes: bool,
     /// Where the edges stood once; it is read only to say where they stand now.
     pub duration_buckets: Option<IgnoredAny>,
 }
@@ -44,12 +47,15 @@ pub struct Policy {
     pub max_tenants: usize,
     /// Who makes the histograms.
     pub histograms: Histograms,
+    /// Whether attributes are left for OpenTelemetry.
+    pub gen_ai_attributes: bool,
 }
 
 impl Policy {
     /// Reads and checks a configuration; an error names the field and what would be right.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let Spec { models, tenants, max_tenants, histograms, duration_buckets } = config::parse(bytes)?;
+        let Spec { models, tenants, max_tenants, histograms, gen_ai_attributes, duration_buckets } =
+            config::parse(bytes)?;
         if duration_buckets.is_some() {
             let problem = "leave it out: the edges stand in stats_config.histogram_bucket_settings of Envoy's configuration, in \
                            Istio in the annotation sidecar.istio.io/statsHistogramBuckets";
@@ -61,7 +67,7 @@ impl Policy {
         label::check_names("tenants", &tenants, MAX_TENANTS, "a tenant: no control characters", |name| {
             !name.chars().any(char::is_control)
         })?;
-        Ok(Self { models: Models::try_new("models", models)?, tenants, max_tenants, histograms })
+        Ok(Self { models: Models::try_new("models", models)?, tenants, max_tenants, histograms, gen_ai_attributes })
     }
 }
 

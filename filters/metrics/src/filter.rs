@@ -18,6 +18,7 @@ pub struct Metrics {
     pub(crate) histograms: Histograms,
     /// What calls cost and what hits saved, below one micro-dollar.
     pub(crate) carry: Carry,
+    pub(crate) leaves_attributes: bool,
 }
 
 impl Filter for Metrics {
@@ -25,8 +26,14 @@ impl Filter for Metrics {
     type Stream = Observation;
 
     fn configure(setup: &mut Setup<'_>) -> Result<Self, ConfigError> {
-        let Policy { models, tenants, max_tenants, histograms } = Policy::parse(setup.config)?;
-        Ok(Self { models, tenants: Roster::new(max_tenants, tenants), histograms, carry: Carry::default() })
+        let Policy { models, tenants, max_tenants, histograms, gen_ai_attributes } = Policy::parse(setup.config)?;
+        Ok(Self {
+            models,
+            tenants: Roster::new(max_tenants, tenants),
+            histograms,
+            carry: Carry::default(),
+            leaves_attributes: gen_ai_attributes,
+        })
     }
 
     fn open(self: &Rc<Self>) -> Observation {

@@ -14,12 +14,14 @@
 //! - [`tokens`]: one usage record as parts that never overlap.
 //! - [`carry`]: nano-dollars over counters of micro-dollars.
 //! - [`durations`]: how long it took, and the two ways into histograms.
+//! - [`attributes`]: a call in OpenTelemetry's words, for Envoy's own loggers and tracers.
 //! - [`catalog`]: every metric of the project in one table, from which `METRICS.md` is written.
 //!
 //! Tokens come from the record that the budget filter hands off. Only where no budget filter runs does this one read
 //! answers itself. It does not read prompts: of a request's body it looks at the top-level `model` alone. Which model ran, at which
 //! provider, and whether that was a fallback, is the provider filter's hand-off.
 
+pub mod attributes;
 pub mod carry;
 pub mod catalog;
 pub mod config;

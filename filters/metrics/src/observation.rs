@@ -10,6 +10,7 @@ use tollgate_core::ports::{Body, Headers};
 use tollgate_core::{Cx, Flow, Stream, Timestamp, UsageRecord};
 use tollgate_llm::{Api, Framing, ModelScanner, RequestFacts};
 
+use crate::attributes::Attributes;
 use crate::filter::Metrics;
 use crate::outcome::{AnsweredBy, Outcome};
 use crate::reading::Reading;
@@ -25,6 +26,7 @@ pub struct Observation {
     model: Model,
     /// Present only where this filter itself must read what the answer used.
     reading: Option<Reading>,
+    attributes: Attributes,
 }
 
 /// How the model of a call becomes known.
@@ -51,7 +53,14 @@ impl Model {
 impl Observation {
     /// Of a call that is about to come.
     pub(crate) fn of(metrics: &Rc<Metrics>) -> Self {
-        Self { metrics: Rc::clone(metrics), started: None, api: Api::Other, model: Model::Unknown, reading: None }
+        Self {
+            metrics: Rc::clone(metrics),
+            started: None,
+            api: Api::Other,
+            model: Model::Unknown,
+            reading: None,
+            attributes: Attributes::new(metrics.leaves_attributes),
+        }
     }
 
     /// Which API the call is for.
@@ -81,26 +90,34 @@ impl Stream for Observation {
             Api::GenerateContent | Api::StreamGenerateContent => model_of_path(path),
             _ => Model::Sought(ModelScanner::new()),
         };
+        self.attributes.on_request_head(cx, self.api);
         Flow::Continue
     }
 
-    fn on_request_body(&mut self, _cx: &mut Cx<'_>, body: &mut dyn Body, _last: bool) -> Flow {
+    fn on_request_body(&mut self, cx: &mut Cx<'_>, body: &mut dyn Body, last: bool) -> Flow {
         if let Model::Sought(scanner) = &mut self.model
             && !scanner.is_done()
             && !body.is_empty()
         {
             scanner.feed(&body.read());
         }
+        if last {
+            self.attributes.on_request_end(cx, self.model.name());
+        }
         Flow::Continue
     }
 
-    fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, _last: bool) -> Flow {
+    fn on_response_headers(&mut self, cx: &mut Cx<'_>, headers: &mut dyn Headers, last: bool) -> Flow {
         // Whoever left a record reads the answer, too.
         if self.api.is_inference()
             && cx.handoff.get(handoff::USAGE).is_none()
             && AnsweredBy::of(cx.handoff) == AnsweredBy::Provider
         {
             self.reading = Framing::of_head(&headers.all()).map(|framing| Reading::new(self.api, framing));
+        }
+        self.attributes.on_answer(cx);
+        if last {
+            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), None);
         }
         Flow::Continue
     }
@@ -114,11 +131,15 @@ impl Stream for Observation {
                 reading.finish();
             }
         }
+        if last {
+            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), self.record());
+        }
         Flow::Continue
     }
 
     fn on_log(&mut self, cx: &mut Cx<'_>) {
         let Some(started) = self.started else { return };
+        self.attributes.on_log(cx, started, self.record());
         let outcome = Outcome::of(&self.metrics, self, started, cx);
         self.metrics.record(cx.handoff, cx.meter, &outcome);
     }
