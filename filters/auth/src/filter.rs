@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::ports::{Hash, SharedStore, Signatures};
-use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Setup, Timestamp};
+use tollgate_core::{Answer, Background, CalloutId, ConfigError, Cx, Filter, Setup};
 use tollgate_core::{Counter, metric};
 
 use crate::api_key::KeyDigest;
@@ -14,7 +14,7 @@ use crate::config::Policy;
 use crate::denial::Denial;
 use crate::jwt::{Verified, looks_like_token};
 use crate::memory::{Memory, Place};
-use crate::remote::{Change, Look, Remote, Watched};
+use crate::remote::{Asked, Change, Look, Remote, Watched};
 use crate::stream::AuthStream;
 
 /// Authentication as a filter.
@@ -64,12 +64,12 @@ impl From<Denial> for Unknown {
 
 impl AuthFilter {
     /// A known digest is proof, so keys come first and may look like anything; the form of the rest says whether it was
-    /// meant as a token. What is remembered was no key, and need not be looked for among them again. `asked` is when the
-    /// call came.
+    /// meant as a token. What is remembered was no key, and need not be looked for among them again. `asked` is the
+    /// call.
     pub(crate) fn identify(
         &self,
         credential: &str,
-        asked: Timestamp,
+        asked: Asked<'_>,
         cx: &mut Cx<'_>,
     ) -> Result<(Rc<Caller>, Proof), Unknown> {
         let is_token = !self.policy.tokens.is_empty() && looks_like_token(credential);
@@ -110,7 +110,7 @@ impl AuthFilter {
         Some(verdict)
     }
 
-    fn read_token(&self, token: &str, place: Place, asked: Timestamp, cx: &mut Cx<'_>) -> Result<Verified, Unknown> {
+    fn read_token(&self, token: &str, place: Place, asked: Asked<'_>, cx: &mut Cx<'_>) -> Result<Verified, Unknown> {
         let witness = Witness { proxy: cx.signatures, has_judged: Cell::new(false) };
         let (verdict, keys) = match self.policy.tokens.read(token, &witness) {
             Ok(verified) => (Ok(verified), None),

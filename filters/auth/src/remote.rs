@@ -15,7 +15,8 @@
 //! - **Nobody can make it fetch at will**: beside the refresh there are [`record::MOST_AT_ONCE`] fetches on demand and one
 //!   more each [`record::ON_DEMAND_EVERY`], whatever callers send.
 //! - **A call may wait** for an attempt that started after it came, and for no longer than such attempts are to be had; so
-//!   a rotation refuses nobody, and a source that hangs holds nobody for ever.
+//!   a rotation refuses nobody, and a source that hangs holds nobody for ever. A fetch that calls wait for is part of the
+//!   newest one's trace.
 //!
 //! What counts is the document. The content type is not looked at: servers lie about it, and a document that can be read is
 //! none the worse for it.
@@ -30,7 +31,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_core::ports::SharedStore;
-use tollgate_core::{Answer, Background, CalloutId, Timestamp};
+use tollgate_core::{Answer, Background, CalloutId, HeaderList, Timestamp, TraceParent};
 
 pub use address::Address;
 use record::Record;
@@ -60,8 +61,26 @@ struct State<T> {
     current: Option<(u64, Rc<T>)>,
     /// This worker's callout, and the attempt that it belongs to.
     flight: Option<(CalloutId, u64)>,
-    /// When the newest call came that waits.
-    wanted: Option<Timestamp>,
+    /// The newest call that waits.
+    wanted: Option<Wanted>,
+}
+
+/// A call that waits.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// When it came.
+    at: Timestamp,
+    /// The trace that it belongs to.
+    trace: Option<TraceParent>,
+}
+
+/// A call that may have to wait.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// When it came.
+    pub at: Timestamp,
+    /// Its head.
+    pub head: &'a HeaderList,
 }
 
 /// What a worker saw last.
@@ -132,11 +151,11 @@ impl<T> Remote<T> {
         self.state.borrow().current.as_ref().map(|(_, document)| Rc::clone(document))
     }
 
-    /// Whether a call that came at `asked` and misses something in the document should wait. If so, a fetch is begun.
-    pub fn look(&self, asked: Timestamp, now: Timestamp) -> Look {
+    /// Whether a call that misses something in the document should wait. If so, a fetch is begun.
+    pub fn look(&self, asked: Asked<'_>, now: Timestamp) -> Look {
         let mut state = self.state.borrow_mut();
         let record = &state.record;
-        if record.has_ended_since(asked, now) {
+        if record.has_ended_since(asked.at, now) {
             return if record.problem.is_none() { Look::Known } else { Look::Unknown };
         }
         let may_come = record.is_leased(now)
@@ -144,7 +163,9 @@ impl<T> Remote<T> {
         if !may_come {
             return if state.current.is_some() { Look::Known } else { Look::Unknown };
         }
-        state.wanted = state.wanted.max(Some(asked));
+        if state.wanted.is_none_or(|wanted| wanted.at <= asked.at) {
+            state.wanted = Some(Wanted { at: asked.at, trace: TraceParent::of(asked.head) });
+        }
         Look::Wait
     }
 }
@@ -197,7 +218,7 @@ impl<T> Watched for Remote<T> {
             // An answer that comes now is too late to count.
             state.flight = None;
             let is_due = state.record.is_due(cx.now, &self.address);
-            let is_wanted = state.wanted.is_some_and(|asked| !state.record.has_ended_since(asked, cx.now));
+            let is_wanted = state.wanted.is_some_and(|wanted| !state.record.has_ended_since(wanted.at, cx.now));
             if is_due || (is_wanted && state.current.is_some() && state.record.may_look(cx.now)) {
                 self.begin(&mut state, cx, !is_due);
             }

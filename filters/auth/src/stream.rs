@@ -14,6 +14,7 @@ use crate::denial::Denial;
 use crate::filter::{AuthFilter, Proof, Unknown};
 use crate::grant::{Permit, Refused};
 use crate::outgoing;
+use crate::remote::Asked;
 
 /// One call.
 pub struct AuthStream {
@@ -49,7 +50,7 @@ impl AuthStream {
         }
         let known = credential
             .map_err(Unknown::Denied)
-            .and_then(|credential| self.filter.identify(&credential, self.asked, cx));
+            .and_then(|credential| self.filter.identify(&credential, Asked { at: self.asked, head: &all }, cx));
         let (caller, proof) = match known {
             Ok(known) => known,
             Err(Unknown::Waits) => return Flow::Suspend,

@@ -5,7 +5,7 @@ mod permission;
 use serde_json::json;
 use tollgate_fakehost::{Call, FakeHeaders, Proxy};
 
-use tollgate_core::{Flow, Identity, Reply, Stream as _, handoff};
+use tollgate_core::{Flow, Identity, Reply, Stream as _, Timestamp, handoff};
 use tollgate_llm::{Dialect, refuse};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tollgate_core::Callout;
+use tollgate_core::{Callout, TraceParent, trace};
 
 /// A validated source.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,8 +39,9 @@ impl Address {
         Duration::from_secs(1).min(self.refresh / 10)
     }
 
-    /// The request; conditional if the document's tag is known (RFC 9110 §13.1.2).
-    pub(super) fn callout(&self, etag: Option<&str>) -> Callout {
+    /// The request; conditional if the document's tag is known (RFC 9110 §13.1.2), and part of a trace if a call waits for
+    /// it.
+    pub(super) fn callout(&self, etag: Option<&str>, parent: Option<TraceParent>) -> Callout {
         let mut headers: Vec<(String, String)> = [
             (":method", "GET"),
             (":scheme", self.scheme.as_str()),
@@ -53,6 +54,7 @@ impl Address {
         .into();
         headers.extend(etag.map(|etag| ("if-none-match".to_owned(), etag.to_owned())));
         headers.extend(self.bearer.as_ref().map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
+        headers.extend(parent.map(|parent| (trace::HEADER.to_owned(), parent.as_str().to_owned())));
         Callout { cluster: self.cluster.clone(), headers, timeout: self.timeout }
     }
 

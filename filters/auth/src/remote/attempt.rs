@@ -42,7 +42,8 @@ impl<T> Remote<T> {
         if !self.write(state, cx.store, &next) {
             return;
         }
-        let callout = self.address.callout(state.record.etag.as_deref());
+        let callout =
+            self.address.callout(state.record.etag.as_deref(), state.wanted.and_then(|wanted| wanted.trace));
         match cx.callouts.send(&callout) {
             Some(id) => state.flight = Some((id, attempt)),
             None => self.finish(state, cx, attempt, &Err(Trouble::unsent(&callout.cluster))),
@@ -154,8 +155,8 @@ impl<T> Remote<T> {
         let after = state.seen();
         let document = before.document != after.document;
         let mut wake = before != after;
-        if let Some(asked) = state.wanted {
-            let may_come = !state.record.has_ended_since(asked, cx.now) && state.record.is_leased(cx.now);
+        if let Some(wanted) = state.wanted {
+            let may_come = !state.record.has_ended_since(wanted.at, cx.now) && state.record.is_leased(cx.now);
             if !may_come {
                 state.wanted = None;
                 wake = true;

@@ -35,6 +35,12 @@ fn worker() -> Remote<String> {
     worker_at("/text")
 }
 
+/// A call that came then, in no trace.
+fn at(at: Timestamp) -> Asked<'static> {
+    static BARE: std::sync::LazyLock<HeaderList> = std::sync::LazyLock::new(HeaderList::default);
+    Asked { at, head: &BARE }
+}
+
 fn proxy() -> Proxy {
     Proxy { now: Timestamp::from_secs(1_000), ..Proxy::default() }
 }
@@ -196,7 +202,7 @@ fn a_missing_cluster_is_said_and_tried_again() {
     let line = "warn: keys of text: the proxy has no cluster \"keys\", or no endpoint in it: configure it; nobody can be \
                 let in by them until it is mended";
     assert_eq!(proxy.log.take(), [line]);
-    assert_eq!(worker.look(proxy.now, proxy.now), Look::Unknown, "nothing is under way, so nobody waits");
+    assert_eq!(worker.look(at(proxy.now), proxy.now), Look::Unknown, "nothing is under way, so nobody waits");
 }
 
 #[test]

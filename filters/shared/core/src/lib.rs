@@ -18,6 +18,7 @@ pub mod ports;
 pub mod refusal;
 pub mod roster;
 pub mod timestamp;
+pub mod trace;
 pub mod usage;
 
 pub use callout::{Answer, Callout, CalloutId};
@@ -30,4 +31,5 @@ pub use header::HeaderList;
 pub use refusal::Refusal;
 pub use roster::Roster;
 pub use timestamp::Timestamp;
+pub use trace::TraceParent;
 pub use usage::{OutputTimes, Usage, UsageRecord, UsageSource};

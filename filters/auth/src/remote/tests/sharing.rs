@@ -72,16 +72,16 @@ fn what_another_worker_brought_is_looked_at_before_anything_is_fetched() {
     ok(&mut proxy, &first, "one");
     tick(&mut proxy, &second);
     pass(&mut proxy, 1);
-    first.look(proxy.now, proxy.now);
+    first.look(at(proxy.now), proxy.now);
     tick(&mut proxy, &first);
     pass(&mut proxy, 1);
     ok(&mut proxy, &first, "two");
     // It came after that attempt began, so the attempt alone would not do for it.
     let asked = proxy.now;
-    assert_eq!(second.look(asked, proxy.now), Look::Wait);
+    assert_eq!(second.look(at(asked), proxy.now), Look::Wait);
     assert_eq!(tick(&mut proxy, &second), Change { document: true, wake: true });
     assert_eq!((proxy.callouts.sent().len(), text(&second)), (2, Some("two".into())));
-    assert_eq!(second.look(asked, proxy.now), Look::Wait, "still missed: now it is asked for");
+    assert_eq!(second.look(at(asked), proxy.now), Look::Wait, "still missed: now it is asked for");
     tick(&mut proxy, &second);
     assert_eq!(proxy.callouts.sent().len(), 3);
 }
