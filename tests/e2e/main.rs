@@ -51,3 +51,4 @@ mod provider_traps;
 mod rendered;
 mod sdk;
 mod streaming;
+mod telemetry;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::client::{Call, MARK, http};
+use crate::collector::Collector;
 use crate::envoy::{Envoy, tail, version};
 use crate::fleet::Fleet;
 use crate::key_server::KeyServer;
@@ -43,6 +44,7 @@ pub struct Gateway {
     pub secrets: Secrets,
     fleet: Fleet,
     keys: Option<KeyServer>,
+    collector: Option<Collector>,
 }
 
 impl Gateway {
@@ -59,7 +61,15 @@ impl Gateway {
         let envoy = Envoy::start(&version(prefix), dir, run, &secrets).await;
         let first = || fleet.providers.values().next().expect("a set-up has a scripted provider");
         let provider = Arc::clone(fleet.providers.get("primary").unwrap_or_else(first));
-        Self { envoy, provider, providers: fleet.providers.clone(), secrets, fleet, keys: setup.keys.clone() }
+        Self {
+            envoy,
+            provider,
+            providers: fleet.providers.clone(),
+            secrets,
+            fleet,
+            keys: setup.keys.clone(),
+            collector: setup.collector.clone(),
+        }
     }
 
     /// The gateway that tests of one set-up share. Its counters, caches and budgets are moved by all of them at once.
@@ -97,6 +107,11 @@ impl Gateway {
     /// The server of keys.
     pub fn keys(&self) -> &KeyServer {
         self.keys.as_ref().expect("the test's set-up has a server of keys")
+    }
+
+    /// The collector of log records and spans.
+    pub fn collector(&self) -> &Collector {
+        self.collector.as_ref().expect("the test's set-up has a collector")
     }
 
     /// A call of tenant `acme`.

@@ -6,6 +6,7 @@
 //! - [`provider`]: a model provider that answers like OpenAI, Anthropic and Gemini, and fails when told to;
 //! - `fleet`: several of them behind one gateway;
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
+//! - [`collector`]: an OpenTelemetry collector that keeps what it is told;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
 //! - `older`: the same for an older Envoy;
@@ -16,6 +17,7 @@
 //! returns errors; what only tests use may panic, so that a broken set-up is told at once and at the place.
 
 pub mod client;
+pub mod collector;
 pub mod envoy;
 pub mod failure;
 mod fleet;

@@ -6,6 +6,7 @@
 mod parts;
 pub mod providers;
 mod pushed;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -20,6 +21,7 @@ use serde_norway::{Mapping, Value};
 use crate::failure::{Failure, OrFail as _};
 use parts::{chain, endpoint, list, name_of, named, set_address, walk};
 pub use pushed::Pushed;
+pub use telemetry::Telemetry;
 pub use upstream::Upstream;
 
 /// A host and a port.
@@ -89,6 +91,8 @@ pub struct Run {
     pub is_unrouted: bool,
     /// Clusters without TLS beside those of the file, by name.
     pub clusters: BTreeMap<String, Address>,
+    /// The OpenTelemetry collector; `None`: there is none.
+    pub telemetry: Option<Telemetry>,
     /// How long a call may take, as `1s`, in place of what the pools say.
     pub route_timeout: Option<String>,
     /// The files that the listener `gateway` and the pools are read from, and read again whenever they change.
@@ -139,6 +143,9 @@ fn tree(text: &str, run: &Run) -> Result<Value, Failure> {
     set_address(endpoint(admin, "admin")?, &run.admin, "admin's endpoint")?;
     add_clusters(resources, &run.clusters)?;
     set_filters(named(resources, "listeners", "gateway")?, run)?;
+    if let Some(told) = &run.telemetry {
+        telemetry::put(&mut root, told)?;
+    }
     walk(&mut root, &mut |fields| set_files(fields, run));
     Ok(root)
 }

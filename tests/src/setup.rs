@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::collector::Collector;
 use crate::envoy::{modules, repository};
 use crate::key_server::KeyServer;
-use crate::render::{Address, Run, Upstream, providers};
+use crate::render::{Address, Run, Telemetry, Upstream, providers};
 use crate::secrets::Secrets;
 
 /// What a test changes about its gateway.
@@ -32,6 +33,7 @@ pub struct Setup {
     absent_secrets: BTreeSet<String>,
     pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
+    pub(crate) collector: Option<Collector>,
     pub(crate) jwks: Option<Value>,
 }
 
@@ -167,6 +169,13 @@ impl Setup {
         self.cluster("keys", address)
     }
 
+    /// With log records and spans for a collector.
+    #[must_use]
+    pub fn collector(mut self, collector: Collector) -> Self {
+        self.collector = Some(collector);
+        self
+    }
+
     /// What `TOLLGATE_JWKS` holds in place of the demo issuer's keys.
     #[must_use]
     pub fn jwks(mut self, jwks: Value) -> Self {
@@ -204,6 +213,10 @@ impl Setup {
             without: self.without.clone(),
             moves: self.moves.clone(),
             clusters: self.clusters.clone(),
+            telemetry: self.collector.as_ref().map(|collector| Telemetry {
+                collector: Address::loopback(collector.address().port()),
+                is_for_1_36: false,
+            }),
             route_timeout: self.route_timeout.clone(),
             pushed: None,
         }

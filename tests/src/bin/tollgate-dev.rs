@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use tollgate_tests::failure::{Failure, OrFail as _, exit};
-use tollgate_tests::render::{Address, Run, Upstream, render};
+use tollgate_tests::render::{Address, Run, Telemetry, Upstream, render};
 use tollgate_tests::secrets::{Secrets, check_tenant, key_entry, random_id, random_key};
 
 /// Where `scripts/up` keeps the demo secrets.
@@ -72,6 +72,12 @@ struct RenderArgs {
     /// http://HOST:PORT or https://HOST in place of the address of the provider `primary`.
     #[arg(long)]
     upstream: Option<String>,
+    /// http://HOST:PORT of an OpenTelemetry collector that takes OTLP over gRPC.
+    #[arg(long)]
+    otlp: Option<String>,
+    /// For Envoy 1.36, which cannot say all of it.
+    #[arg(long = "for-1.36", requires = "otlp")]
+    for_1_36: bool,
     /// Folder of the secrets.
     #[arg(long, default_value = SECRETS)]
     secrets: PathBuf,
@@ -143,6 +149,7 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         without: BTreeSet::from_iter(args.without),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
+        telemetry: args.otlp.as_deref().map(|url| telemetry(url, args.for_1_36)).transpose()?,
         route_timeout: None,
         is_unrouted: false,
         pushed: None,
@@ -150,6 +157,22 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
     let text = render(&args.input, &run)?;
     std::fs::write(&args.output, text)
         .or_fail(format_args!("cannot write {}", args.output.display()), "give a writable --output")
+}
+
+/// Where `http://HOST[:PORT]` leads, as the value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
+fn telemetry(url: &str, is_for_1_36: bool) -> Result<Telemetry, Failure> {
+    let wrong = || {
+        let remedy = "write http://HOST:4317, a collector that takes OTLP over gRPC; one that wants TLS needs a cluster of your own, see envoy/OPENTELEMETRY.md";
+        Failure::new(format_args!("the collector's address `{url}` is not http://HOST:PORT"), remedy)
+    };
+    let authority = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#', '@']) {
+        return Err(wrong());
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let address = if has_port { authority.parse() } else { format!("{authority}:4317").parse() };
+    Ok(Telemetry { collector: address.map_err(|_: Failure| wrong())?, is_for_1_36 })
 }
 
 /// `45s`, `10m`, `1h` or `7d`.

@@ -63,7 +63,8 @@ pub(super) fn routes(listener: &mut Value) -> Result<&mut Sequence, Failure> {
         .ok_or_else(|| missing("routes in the listener `gateway`"))
 }
 
-fn manager(listener: &mut Value) -> Option<&mut Value> {
+/// The HTTP connection manager of a listener.
+pub(super) fn manager(listener: &mut Value) -> Option<&mut Value> {
     listener.get_mut("filter_chains")?.get_mut(0)?.get_mut("filters")?.get_mut(0)?.get_mut("typed_config")
 }
 

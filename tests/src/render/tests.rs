@@ -16,6 +16,7 @@ fn run(upstream: &str) -> Run {
         without: BTreeSet::new(),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
+        telemetry: None,
         route_timeout: None,
         is_unrouted: false,
         pushed: None,
