@@ -52,3 +52,4 @@ mod rendered;
 mod sdk;
 mod streaming;
 mod telemetry;
+mod telemetry_secrets;

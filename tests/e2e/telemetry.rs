@@ -17,7 +17,7 @@ fn told() -> Setup {
 }
 
 /// A trace that no other call is in.
-fn new_trace() -> String {
+pub(crate) fn new_trace() -> String {
     let random = unique("").split_off(1);
     format!("{random}{random}")
 }
