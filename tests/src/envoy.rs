@@ -128,9 +128,6 @@ fn replace(file: &Path, text: &str) -> bool {
 impl Envoy {
     /// Starts Envoy in `dir`, which it deletes in the end, and waits until it serves. Ports in `run` are overwritten.
     pub async fn start(version: &str, dir: PathBuf, mut run: Run, secrets: &Secrets) -> Self {
-        if let Some(telemetry) = &mut run.telemetry {
-            telemetry.is_for_1_36 = version.starts_with("1.36.");
-        }
         for _ in 1..TRIES {
             if let Some(envoy) = Self::try_start(version, &dir, &mut run, secrets).await {
                 return envoy;

@@ -45,5 +45,8 @@ pub(crate) fn fitted(version: &str, mut run: Run) -> Run {
         }
         *text = config.to_string();
     }
+    if let Some(telemetry) = &mut run.telemetry {
+        telemetry.is_for_1_36 = is_old(version);
+    }
     run
 }

@@ -215,6 +215,7 @@ impl Setup {
             clusters: self.clusters.clone(),
             telemetry: self.collector.as_ref().map(|collector| Telemetry {
                 collector: Address::loopback(collector.address().port()),
+                sampled: 1.0,
                 is_for_1_36: false,
             }),
             route_timeout: self.route_timeout.clone(),

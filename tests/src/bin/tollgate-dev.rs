@@ -46,7 +46,7 @@ enum Command {
         secrets: PathBuf,
     },
     /// Writes envoy.yaml with the addresses and files of one run.
-    RenderEnvoy(RenderArgs),
+    RenderEnvoy(Box<RenderArgs>),
 }
 
 #[derive(Args)]
@@ -75,6 +75,9 @@ struct RenderArgs {
     /// http://HOST:PORT of an OpenTelemetry collector that takes OTLP over gRPC.
     #[arg(long)]
     otlp: Option<String>,
+    /// The share of calls without a trace of their own that are traced, 0 to 1.
+    #[arg(long, default_value_t = 1.0, requires = "otlp")]
+    sampled: f64,
     /// For Envoy 1.36, which cannot say all of it.
     #[arg(long = "for-1.36", requires = "otlp")]
     for_1_36: bool,
@@ -103,7 +106,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::NewToken { tenant, ttl, secrets } => {
             print(&Secrets::open(&secrets).token(&tenant, parse_ttl(&ttl)?)?)
         }
-        Command::RenderEnvoy(args) => render_envoy(args),
+        Command::RenderEnvoy(args) => render_envoy(*args),
     }
 }
 
@@ -149,7 +152,7 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         without: BTreeSet::from_iter(args.without),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
-        telemetry: args.otlp.as_deref().map(|url| telemetry(url, args.for_1_36)).transpose()?,
+        telemetry: args.otlp.as_deref().map(|url| telemetry(url, args.sampled, args.for_1_36)).transpose()?,
         route_timeout: None,
         is_unrouted: false,
         pushed: None,
@@ -160,7 +163,10 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
 }
 
 /// Where `http://HOST[:PORT]` leads, as the value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
-fn telemetry(url: &str, is_for_1_36: bool) -> Result<Telemetry, Failure> {
+fn telemetry(url: &str, sampled: f64, is_for_1_36: bool) -> Result<Telemetry, Failure> {
+    if !(0.0..=1.0).contains(&sampled) {
+        return Err(Failure::new(format_args!("`{sampled}` is no share of the calls"), "write 0 to 1, as 0.1"));
+    }
     let wrong = || {
         let remedy = "write http://HOST:4317, a collector that takes OTLP over gRPC; one that wants TLS needs a cluster of your own, see envoy/OPENTELEMETRY.md";
         Failure::new(format_args!("the collector's address `{url}` is not http://HOST:PORT"), remedy)
@@ -172,7 +178,7 @@ fn telemetry(url: &str, is_for_1_36: bool) -> Result<Telemetry, Failure> {
     }
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let address = if has_port { authority.parse() } else { format!("{authority}:4317").parse() };
-    Ok(Telemetry { collector: address.map_err(|_: Failure| wrong())?, is_for_1_36 })
+    Ok(Telemetry { collector: address.map_err(|_: Failure| wrong())?, sampled, is_for_1_36 })
 }
 
 /// `45s`, `10m`, `1h` or `7d`.

@@ -18,10 +18,12 @@ const CLUSTER: &str = "opentelemetry";
 const METRICS: (&str, &str) = ("tollgate.metrics", "gen_ai_attributes");
 
 /// Where log records and spans go, and what the Envoy that tells them can say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
     /// The collector, which takes OTLP over gRPC.
     pub collector: Address,
+    /// The share of calls without a trace of their own that are traced, 0 to 1.
+    pub sampled: f64,
     /// Whether Envoy is 1.36, whose tags cannot be read from filter state.
     pub is_for_1_36: bool,
 }
@@ -41,9 +43,16 @@ pub(super) fn put(root: &mut Value, telemetry: &Telemetry) -> Result<(), Failure
     }
     let manager = manager(gateway).ok_or_else(|| missing("HTTP connection manager"))?;
     loggers(manager)?.append(loggers(fields)?);
-    let tracing = fields.get("tracing").cloned().ok_or_else(|| missing("tracing"))?;
+    let mut tracing = fields.get("tracing").cloned().ok_or_else(|| missing("tracing"))?;
+    sample(&mut tracing, telemetry.sampled)?;
     manager.as_mapping_mut().ok_or_else(|| missing("HTTP connection manager"))?.insert("tracing".into(), tracing);
     leave_attributes(chain(gateway)?)
+}
+
+fn sample(tracing: &mut Value, share: f64) -> Result<(), Failure> {
+    let random = tracing.get_mut("random_sampling").and_then(|random| random.get_mut("value"));
+    *random.ok_or_else(|| missing("tracing.random_sampling.value"))? = (share * 100.0).into();
+    Ok(())
 }
 
 fn loggers(owner: &mut Value) -> Result<&mut Sequence, Failure> {
@@ -93,3 +102,6 @@ fn leave_attributes(chain: &mut Sequence) -> Result<(), Failure> {
     *value = Value::from(serde_json::Value::Object(config).to_string());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate_core::{OutputTimes, Usage};
 use tollgate_core::handoff::{Attempt, CacheStatus, Identity};
+use tollgate_core::{OutputTimes, Usage};
 use tollgate_fakehost::{Call, Proxy};
 
 use super::*;
@@ -83,6 +83,10 @@ fn a_stream_is_told_whole_before_its_last_piece_has_gone() {
     assert_eq!(left(&call), told);
     call.log();
     assert_eq!(left(&call), told, "the log phase has nothing to add");
+    let overlay = include_str!("../../../../envoy/opentelemetry.yaml");
+    for key in told.iter().map(|(key, _)| key).chain(&["error.type"]) {
+        assert!(overlay.contains(&format!("{{tag: {key}, value: \"%FILTER_STATE(wasm.{key}:PLAIN)%\"}}")), "{key}");
+    }
 }
 
 #[test]
