@@ -61,7 +61,8 @@ impl Attributes {
         }
         let model = match AnsweredBy::of(cx.handoff) {
             AnsweredBy::Gateway => None,
-            AnsweredBy::Cache => handoff::saved(cx.handoff).and_then(|saved| saved.model.map(Cow::into_owned)),
+            // What is stored is an answer of the very model that was decided on.
+            AnsweredBy::Cache => handoff::routing(cx.handoff).and_then(|routing| routing.model),
             AnsweredBy::Provider => handoff::attempt(cx.handoff).and_then(|attempt| {
                 set(cx.handoff, "gateway.provider", &name(&attempt.provider));
                 attempt.model

@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate_core::handoff::{Attempt, CacheStatus, Identity};
+use tollgate_core::handoff::{Attempt, CacheStatus, Identity, Routing};
 use tollgate_core::{OutputTimes, Usage};
 use tollgate_fakehost::{Call, Proxy};
 
@@ -135,12 +135,13 @@ fn a_refusal_names_no_provider_and_no_tokens() {
 }
 
 #[test]
-fn a_hit_names_the_model_that_answered_once_and_costs_nothing() {
+fn a_hit_names_the_model_that_answered_and_costs_nothing() {
     let mut call = asked();
     handoff::set_reply(&mut call.handoff, "cache");
     call.handoff.set(handoff::CACHE, CacheStatus::Hit.as_str().as_bytes());
-    let saved = UsageRecord { usage: USAGE, model: Some("gpt-4.1-mini".into()), ..UsageRecord::default() };
-    handoff::set_saved(&mut call.handoff, &saved);
+    let routing = Routing { asked: Some("fast".into()), model: Some("gpt-4.1-mini".into()), pool: "default".into() };
+    handoff::set_routing(&mut call.handoff, &routing);
+    handoff::set_saved(&mut call.handoff, &UsageRecord::from(&USAGE));
     call.response(JSON_HEAD, b"{}");
     let told = left(&call);
     assert!(told.contains(&("gen_ai.response.model", "gpt-4.1-mini")), "{told:?}");
