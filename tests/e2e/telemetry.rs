@@ -226,6 +226,22 @@ on_both_envoys!(who_began_the_trace_decides_whether_it_is_recorded, told(), asyn
     assert!(!spans().iter().any(|span| span.trace_id == unsampled));
 });
 
+on_both_envoys!(
+    of_calls_without_a_trace_the_configured_share_is_recorded,
+    told().sampled_by_callers(),
+    async |gateway| {
+        let answer = gateway.chat(&unique("prompt")).send().await.expect(200);
+        let seen = seen_upstream(gateway, &answer).remove(0);
+        assert!(seen.ends_with("-00"), "{seen}");
+        let trace = new_trace();
+        let answer = gateway.chat(&unique("prompt")).in_trace(&trace).send().await.expect(200);
+        assert!(seen_upstream(gateway, &answer)[0].ends_with("-01"), "who began the trace wants it recorded");
+        spans_of(gateway, &trace, 2).await;
+        let begun = seen.split('-').nth(1).unwrap();
+        assert!(!gateway.collector().spans().iter().any(|span| span.trace_id == begun));
+    }
+);
+
 on_own_envoys!(
     a_collector_that_is_away_costs_no_call,
     Setup::default().collector(Collector::nowhere().unwrap()),

@@ -34,6 +34,7 @@ pub struct Setup {
     pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
     pub(crate) collector: Option<Collector>,
+    is_sampled_by_callers: bool,
     pub(crate) jwks: Option<Value>,
 }
 
@@ -176,6 +177,13 @@ impl Setup {
         self
     }
 
+    /// Spans of those calls alone whose callers ask for them.
+    #[must_use]
+    pub const fn sampled_by_callers(mut self) -> Self {
+        self.is_sampled_by_callers = true;
+        self
+    }
+
     /// What `TOLLGATE_JWKS` holds in place of the demo issuer's keys.
     #[must_use]
     pub fn jwks(mut self, jwks: Value) -> Self {
@@ -215,7 +223,7 @@ impl Setup {
             clusters: self.clusters.clone(),
             telemetry: self.collector.as_ref().map(|collector| Telemetry {
                 collector: Address::loopback(collector.address().port()),
-                sampled: 1.0,
+                sampled: if self.is_sampled_by_callers { 0.0 } else { 1.0 },
                 is_for_1_36: false,
             }),
             route_timeout: self.route_timeout.clone(),

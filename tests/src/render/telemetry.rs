@@ -49,9 +49,15 @@ pub(super) fn put(root: &mut Value, telemetry: &Telemetry) -> Result<(), Failure
     leave_attributes(chain(gateway)?)
 }
 
-fn sample(tracing: &mut Value, share: f64) -> Result<(), Failure> {
-    let random = tracing.get_mut("random_sampling").and_then(|random| random.get_mut("value"));
-    *random.ok_or_else(|| missing("tracing.random_sampling.value"))? = (share * 100.0).into();
+fn sample<'a>(tracing: &'a mut Value, share: f64) -> Result<(), Failure> {
+    let share_of = |provider: &'a mut Value| {
+        let sampler = provider.get_mut("typed_config")?.get_mut("sampler")?.get_mut("typed_config")?;
+        let of_roots = sampler.get_mut("wrapped_sampler")?.get_mut("typed_config")?;
+        of_roots.get_mut("sampling_percentage")?.get_mut("numerator")
+    };
+    let numerator = tracing.get_mut("provider").and_then(share_of).ok_or_else(|| missing("sampling_percentage"))?;
+    // A share is at most 1, so this is a whole number of millionths.
+    *numerator = format!("{:.0}", share * 1_000_000.0).parse::<u64>().unwrap_or_default().into();
     Ok(())
 }
 

@@ -18,8 +18,8 @@ fn told(is_for_1_36: bool) -> Telemetry {
 /// The logger's configuration.
 fn logger(manager: &mut Value) -> Value {
     let loggers = loggers(manager).unwrap();
-    assert_eq!(loggers.len(), 2, "beside the access log");
-    loggers.remove(1).get("typed_config").unwrap().clone()
+    assert!(loggers.iter().any(|logger| name_of(logger) == "envoy.access_loggers.stdout"), "the access log stays");
+    loggers.last().unwrap().get("typed_config").unwrap().clone()
 }
 
 fn names(list: &Value, name: &str) -> Vec<String> {
@@ -34,7 +34,7 @@ fn log_records_and_spans_of_a_gateway_tell_the_same() {
     let tags = names(logger.get("custom_tags").unwrap(), "tag");
     assert!(tags.contains(&"gen_ai.usage.input_tokens".into()) && tags.contains(&"gateway.tenant".into()));
     assert_eq!(names(tracing.get("custom_tags").unwrap(), "tag"), tags);
-    assert_eq!(tracing.get("random_sampling").unwrap().get("value"), Some(&25.0.into()));
+    assert!(serde_norway::to_string(tracing).unwrap().contains("numerator: 250000\n"));
     let text = serde_norway::to_string(&cluster).unwrap();
     assert!(text.contains("address: otel.example") && text.contains("port_value: 4317"), "{text}");
     assert!(serde_norway::to_string(&manager).unwrap().contains(r#""gen_ai_attributes":true"#));
