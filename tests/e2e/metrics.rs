@@ -1,7 +1,7 @@
 //! The page says what happened: every call once, every token once, no label from a client.
 
 use serde_json::json;
-use tollgate_tests::client::{Call, http, unique};
+use tollgate_tests::client::{Call, unique};
 use tollgate_tests::gateway::{Gateway, Setup, chat_body};
 use tollgate_tests::on_own_envoys;
 use tollgate_tests::prometheus::{Sample, parse};
@@ -167,24 +167,3 @@ on_own_envoys!(
         gateway.expect_metric("gateway_tenant_requests_total", &[], 28.0).await;
     }
 );
-
-on_own_envoys!(prometheus_reads_the_same_page_on_a_listener_of_its_own, async |gateway| {
-    gateway.chat(&unique("prompt")).send().await.expect(200);
-    gateway.expect_metric("gateway_requests_total", &[], 1.0).await;
-    expect_observed(gateway, "gateway_request_duration", &[], 1.0).await;
-    let (duration, _) = histogram(gateway, "gateway_request_duration");
-    let base = format!("http://{}", gateway.envoy.metrics());
-    let page = http().get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
-    let samples = parse(&page);
-    for name in ["gateway_requests_total", &format!("{duration}_count"), "gateway_tokens_total"] {
-        assert!(samples.iter().any(|sample| sample.name == name), "no {name} on\n{page}");
-    }
-    let filters: Vec<_> = samples.iter().filter(|sample| sample.name == "gateway_build_info").collect();
-    for filter in ["auth", "budget", "cache", "metrics"] {
-        assert!(filters.iter().any(|sample| sample.label("filter") == Some(filter)), "no build info of {filter}");
-    }
-    // The rest of the admin page stays where it is.
-    for path in ["/quitquitquit", "/config_dump", "/"] {
-        assert_eq!(http().post(format!("{base}{path}")).send().await.unwrap().status().as_u16(), 404, "{path}");
-    }
-});
