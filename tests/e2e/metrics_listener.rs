@@ -1,5 +1,6 @@
 //! The listener that Prometheus reads: the page of metrics, whoever asks and however, and nothing else of the admin port.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use tollgate_tests::client::raw::RawClient;
 use tollgate_tests::client::{http, unique};
-use tollgate_tests::envoy::modules;
+use tollgate_tests::envoy::{modules, repository};
 use tollgate_tests::gateway::{Gateway, Setup, wait_until};
 use tollgate_tests::prometheus::parse;
 use tollgate_tests::{on_both_envoys, on_own_envoys, trap};
@@ -106,6 +107,32 @@ on_own_envoys!(connections_are_few_and_none_is_kept_for_nothing, async |gateway|
     assert!(started.elapsed() < HEAD_TIMEOUT, "{:?}", started.elapsed());
     drop(slow);
     wait_until("there is room again", async || status_of(gateway, "GET /metrics").await == Some(200)).await;
+});
+
+/// The metrics of Envoy itself that the files of a folder name.
+fn envoy_metrics_in(folder: &str) -> BTreeSet<String> {
+    let folder = repository().join(folder);
+    let files = folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let words = files.flat_map(|text| {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned);
+        words.filter(|word| word.starts_with("envoy_") && !word.ends_with('_')).collect::<Vec<_>>()
+    });
+    words.collect()
+}
+
+on_both_envoys!(envoys_own_metrics_that_alerts_and_runbooks_go_by_exist, async |gateway| {
+    let page = ask(gateway, Method::GET, "/metrics").await.text().await.unwrap();
+    let samples = parse(&page);
+    for folder in ["envoy/prometheus/rules", "envoy/prometheus/runbooks"] {
+        let wanted = envoy_metrics_in(folder);
+        assert!(!wanted.is_empty(), "{folder} names none");
+        for name in wanted {
+            assert!(
+                samples.iter().any(|sample| sample.name == name),
+                "{folder} names {name}, which Envoy does not have"
+            );
+        }
+    }
 });
 
 /// Modules of which those of auth and of the provider filter trap at every head.
