@@ -2,7 +2,7 @@
 #
 # A stand-in is one program of this machine, the libraries it loads and nothing else, imported as an image. It shows that
 # the Dockerfile and the compose file work with that program; that the published image behaves alike is taken on trust.
-# The label `tollgate.stand-in` holds the program's digest, so that an unchanged one is not imported again, and a later
+# The label `tollgate.stand-in` holds a digest of its files, so that an unchanged one is not imported again, and a later
 # run that reaches a registry replaces it.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -29,11 +29,11 @@ provide_image() {
 # standin_digest IMAGE: prints the digest of a stand-in, nothing for a real image; fails if there is no such image.
 standin_digest() { docker image inspect --format "{{with .Config.Labels}}{{index . \"$standin_label\"}}{{end}}" "$1" 2>/dev/null; }
 
-# import_standin IMAGE PROGRAM AT ENTRY_POINT [MORE PROGRAMS]: PROGRAM at path AT.
+# import_standin IMAGE PROGRAM AT ENTRY_POINT [MORE FILES]: PROGRAM at path AT, the others where they are.
 import_standin() {
   local image="$1" program="$2" at="$3" digest tree more
   shift 3
-  digest="$(sha256sum "$program" | cut -d' ' -f1)"
+  digest="$(cat "$program" "$@" | sha256sum | cut -d' ' -f1)"
   say "stand-in: $image holds $program"
   [ "$(standin_digest "$image")" != "$digest" ] || return 0
   tree="$(mktemp -d)"
@@ -65,27 +65,10 @@ lay() {
 # The health check of envoy/Dockerfile runs in bash.
 standin_envoy() { import_standin "$1" "$("$root/scripts/get-envoy" "${1##*:v}")" /usr/local/bin/envoy /bin/bash; }
 
-# Debian's Prometheus is older than the image's; it reads the same configuration and answers the same queries.
-standin_prometheus() {
-  local program cache="$root/.cache/prometheus"
-  if ! program="$(command -v prometheus)"; then
-    program="$cache/usr/bin/prometheus"
-    [ -x "$program" ] || fetch_prometheus "$cache" || return 1
-  fi
-  import_standin "$1" "$program" /bin/prometheus
-}
-
-# fetch_prometheus INTO: unpacks Debian's package there; nothing is installed.
-fetch_prometheus() {
-  command -v apt-get >/dev/null 2>&1 || { say "install prometheus"; return 1; }
-  say "fetching Debian's prometheus"
-  mkdir -p "$1"
-  (
-    cd "$1"
-    apt-get download -qq prometheus >/dev/null 2>&1 || { as_root apt-get update -qq && apt-get download -qq prometheus; } >/dev/null
-    dpkg-deb -x prometheus_*.deb .
-    rm -f prometheus_*.deb
-  ) || { say "apt-get cannot fetch prometheus: install it"; return 1; }
+# Debian's are older than the images'; they read the same configuration and answer the same queries.
+standin_prometheus() { import_standin "$1" "$("$root/scripts/get-prometheus")/prometheus" /bin/prometheus; }
+standin_alertmanager() {
+  import_standin "$1" "$("$root/scripts/get-prometheus")/alertmanager" /bin/alertmanager /usr/share/prometheus/alertmanager/*.tmpl
 }
 
 standin_provider() { import_standin "$1" "${CARGO_TARGET_DIR:-$root/target}/debug/scripted-provider" /usr/local/bin/scripted-provider; }

@@ -1,5 +1,6 @@
 # The story that every way of running Tollgate must tell, in calls from outside.
 # shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # To be set after this file is read: where both answer, API keys of the demo tenants, a folder for scratch.
 gateway_url=
@@ -95,6 +96,29 @@ tokens_counted() {
   [ "$counted" = "$reported" ]
 }
 
+# asked PATH EXPRESSION: what Prometheus says at a path of its API, as a Python expression of it.
+asked() {
+  curl --silent --max-time 5 --output "$work/answer" "$prometheus_url/api/v1/$1" || true
+  seen="$(head -c 2000 "$work/answer" 2>/dev/null)"
+  json "$2" "$work/answer"
+}
+
+# watched: every gateway that Prometheus knows is scraped, and there is one.
+watched() { [ "$(asked targets 'sorted({(t["labels"]["job"], t["health"]) for t in it["data"]["activeTargets"]})')" = "[('gateway', 'up')]" ]; }
+
+# rules_loaded: all rules are there and can be evaluated.
+rules_loaded() {
+  local expected
+  expected="$(grep -cE '^ *- (alert|record):' "$root"/envoy/prometheus/rules/*.yml | awk -F: '{n += $2} END {print n}')"
+  [ "$(asked rules '(lambda r: (len(r), {x["health"] for x in r}))([x for g in it["data"]["groups"] for x in g["rules"]])')" = "($expected, {'ok'})" ]
+}
+
+# alertmanager_known: Prometheus has somebody to send alerts to.
+alertmanager_known() { [ "$(asked alertmanagers 'len(it["data"]["activeAlertmanagers"])')" = 1 ]; }
+
+# alert_seen NAME: it is pending or firing.
+alert_seen() { [ "$(asked alerts "any(a['labels']['alertname'] == '$1' for a in it['data']['alerts'])")" = True ]; }
+
 limits() {
   call "$globex_key" "$(chat gpt-4.1 Hello ',"max_tokens":5000')"
   openai_error 429 && [[ "$(header retry-after)" =~ ^[0-9]+$ ]]
@@ -106,6 +130,9 @@ tell_story() {
   expect "with a key: 200 and an answer" answers "$acme_key" "$(chat gpt-4.1 Hello)"
   expect "the same call again: x-gateway-cache: hit" answers_from_cache
   expect "a streamed call: text/event-stream with its usage" streams
-  expect "its tokens stand in Prometheus" within 30 tokens_counted
+  expect "its tokens stand in Prometheus" within 60 tokens_counted
+  expect "Prometheus scrapes the gateway" within 60 watched
+  expect "it evaluates all rules" within 60 rules_loaded
+  expect "it knows an Alertmanager" within 60 alertmanager_known
   expect "a tenant beyond its budget: 429 with retry-after" limits
 }
