@@ -31,6 +31,8 @@ mod metrics_ends;
 mod metrics_listener;
 mod metrics_money;
 mod metrics_times;
+mod monitoring;
+mod monitoring_load;
 mod protocol;
 mod provider_accounts;
 mod provider_bad_input;

@@ -34,8 +34,8 @@ const LISTENER: [&str; 3] = [
 ];
 const CLUSTERS: [&str; 3] =
     ["cluster_manager.cds.update_success", "cluster_manager.warming_clusters", "cluster_manager.cds.update_rejected"];
-/// Ends Envoy and deletes its folder when standard input closes. A background job would read from /dev/null, hence 3.
-const WATCHDOG: &str = r#"
+/// Ends a program and deletes its folder when standard input closes. A background job would read from /dev/null, hence 3.
+pub(crate) const WATCHDOG: &str = r#"
 exec 3<&0
 dir="$1"; shift
 "$@" 3<&- & pid=$!

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -250,6 +251,17 @@ pub fn on_own(prefix: &str, setup: &Setup, test: impl AsyncFn(&Gateway)) {
     });
 }
 
+/// Runs a test on gateways of their own, one of each of these versions and set-ups, all up at once.
+pub fn on_own_together(setups: &[(&str, Setup)], test: &impl AsyncFn(&[Gateway])) {
+    block_on(async {
+        let gateways = join_all(setups.iter().map(|(prefix, setup)| Gateway::start(prefix, setup))).await;
+        if let Err(panic) = AssertUnwindSafe(test(&gateways)).catch_unwind().await {
+            gateways.iter().for_each(show);
+            resume_unwind(panic);
+        }
+    });
+}
+
 fn block_on(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -261,9 +273,13 @@ fn block_on(future: impl Future<Output = ()>) {
 /// Shows Envoy's log if the test fails, and only then.
 async fn judge(gateway: &Gateway, test: impl AsyncFn(&Gateway)) {
     if let Err(panic) = AssertUnwindSafe(test(gateway)).catch_unwind().await {
-        eprintln!("--- the end of Envoy's log\n{}\n---", tail(&gateway.envoy.log(), LOG_LINES));
+        show(gateway);
         resume_unwind(panic);
     }
+}
+
+fn show(gateway: &Gateway) {
+    eprintln!("--- the end of Envoy's log\n{}\n---", tail(&gateway.envoy.log(), LOG_LINES));
 }
 
 /// Declares a test for every supported Envoy, on gateways that tests with the same set-up share.

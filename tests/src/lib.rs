@@ -10,6 +10,7 @@
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
 //! - `older`: the same for an older Envoy;
+//! - [`monitoring`]: a real Prometheus and a real Alertmanager, and the dashboard they answer to;
 //! - [`trap`]: modules that trap;
 //! - [`envoy`], [`gateway`], [`client`], [`prometheus`], [`python`]: what a test starts, calls and reads.
 //!
@@ -23,6 +24,7 @@ pub mod failure;
 mod fleet;
 pub mod gateway;
 pub mod key_server;
+pub mod monitoring;
 mod older;
 pub mod prometheus;
 pub mod provider;
