@@ -49,16 +49,18 @@ apt_install() {
   fi
 }
 
-# python_env: prints the Python of .cache/venv, made from tests/requirements.txt on first use and when that file changes.
+# python_env [FOLDER VENV]: prints the Python of .cache/VENV (venv), made from the requirements.txt of FOLDER (tests) on first
+# use and when that file changes.
 python_env() {
-  local venv="$root/.cache/venv" wanted="$root/tests/requirements.txt"
+  local folder="${1:-tests}" venv="$root/.cache/${2:-venv}"
+  local wanted="$root/$folder/requirements.txt"
   if ! cmp -s "$wanted" "$venv/requirements.txt"; then
     need python3 "install Python 3 with venv and pip"
-    say "installing Python packages of tests/requirements.txt into .cache/venv"
+    say "installing Python packages of $folder/requirements.txt into .cache/${2:-venv}"
     rm -rf "$venv"
     python3 -m venv "$venv" >&2 || die "python3 -m venv failed: install your system's python3-venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted" >&2 ||
-      die "pip could not install tests/requirements.txt: see above"
+      die "pip could not install $folder/requirements.txt: see above"
     cp "$wanted" "$venv/requirements.txt"
   fi
   printf '%s\n' "$venv/bin/python"
