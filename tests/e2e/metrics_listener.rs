@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tollgate_tests::client::raw::RawClient;
 use tollgate_tests::client::{http, unique};
 use tollgate_tests::envoy::{modules, repository};
@@ -15,9 +18,11 @@ use tollgate_tests::prometheus::parse;
 use tollgate_tests::{on_both_envoys, on_own_envoys, trap};
 
 /// `max_connections` of the listener.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 256;
 /// `request_headers_timeout` of the listener, and some time to notice.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5 + 3);
+/// `idle_timeout` of the listener, and some time to notice.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30 + 10);
 
 async fn ask(gateway: &Gateway, method: Method, target: &str) -> reqwest::Response {
     http().request(method, format!("http://{}{target}", gateway.envoy.metrics())).send().await.unwrap()
@@ -107,6 +112,12 @@ on_own_envoys!(connections_are_few_and_none_is_kept_for_nothing, async |gateway|
     assert!(started.elapsed() < HEAD_TIMEOUT, "{:?}", started.elapsed());
     drop(slow);
     wait_until("there is room again", async || status_of(gateway, "GET /metrics").await == Some(200)).await;
+});
+
+on_own_envoys!(a_connection_that_says_nothing_is_cut_off, async |gateway| {
+    let mut silent = TcpStream::connect(gateway.envoy.metrics()).await.unwrap();
+    let cut = timeout(IDLE_TIMEOUT, silent.read_u8()).await.expect("it is cut off in time");
+    assert!(cut.is_err(), "something was said to who asked nothing");
 });
 
 /// The metrics of Envoy itself that the files of a folder name.

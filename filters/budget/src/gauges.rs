@@ -6,7 +6,7 @@
 //!
 //! Series are bounded: tenants have a name as [`Roster`] says, those that `limits` and `match` name in any case.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -37,12 +37,15 @@ pub struct Gauges {
     roster: Roster,
     /// By rule, in their order, then by tenant; one that all callers share stands under no name.
     rules: Vec<RefCell<HashMap<String, Seen>>>,
+    /// Whether it was told that there is no room for more.
+    told_full: Cell<bool>,
 }
 
 /// How a tenant called last.
 struct Seen {
     tier: String,
-    is_new: bool,
+    /// Since the last tick: then it is known how it calls, whatever other workers last saw.
+    has_called: bool,
 }
 
 impl Gauges {
@@ -53,6 +56,7 @@ impl Gauges {
             policy_of,
             roster: Roster::new(roster::DEFAULT_MOST, listed.map(str::to_owned)),
             rules: rules.iter().map(|_| RefCell::default()).collect(),
+            told_full: Cell::default(),
         }
     }
 
@@ -68,8 +72,11 @@ impl Gauges {
             let by_tier = !rule.limits.tiers.is_empty();
             let tier = identity.tier.as_deref().filter(|_| by_tier).unwrap_or_default();
             let mut seen = seen.borrow_mut();
-            if seen.get(tenant).is_none_or(|seen| seen.tier != tier) {
-                seen.insert(tenant.to_owned(), Seen { tier: tier.to_owned(), is_new: true });
+            match seen.get_mut(tenant) {
+                Some(seen) if seen.tier == tier => seen.has_called = true,
+                _ => {
+                    seen.insert(tenant.to_owned(), Seen { tier: tier.to_owned(), has_called: true });
+                }
             }
         }
     }
@@ -77,7 +84,9 @@ impl Gauges {
     /// Sets all gauges.
     pub fn tick(&self, rules: &[Rule], slots: u32, cx: &mut Background<'_>) {
         let mut census = Census::read(cx.store);
-        self.enter(rules, &mut census, cx.now);
+        if !self.enter(rules, &mut census, cx.now) && !self.told_full.replace(true) {
+            cx.log.warn("more accounts than gauges can tell of; those beyond have none");
+        }
         let ledger = Ledger::new(cx.store, slots);
         census.accounts.retain(|series, note| {
             let age = cx.now.since(note.known_at);
@@ -103,22 +112,24 @@ impl Gauges {
         });
         if census.write(cx.store) {
             let seen = self.rules.iter().map(RefCell::borrow_mut);
-            seen.for_each(|mut seen| seen.values_mut().for_each(|seen| seen.is_new = false));
+            seen.for_each(|mut seen| seen.values_mut().for_each(|seen| seen.has_called = false));
         }
     }
 
-    /// Enters what this worker remembers, and how a tenant called if that is news.
-    fn enter(&self, rules: &[Rule], census: &mut Census, now: Timestamp) {
+    /// Enters what this worker remembers, and how a tenant called if it did. `false`: there is no room for all.
+    fn enter(&self, rules: &[Rule], census: &mut Census, now: Timestamp) -> bool {
+        let mut has_room = true;
         for (rule, seen) in rules.iter().zip(&self.rules) {
             for (tenant, seen) in seen.borrow().iter() {
                 let tenant = Some(tenant.clone()).filter(|_| !rule.per.is_empty());
                 let series = Series { rule: rule.name.clone(), tenant, unit: unit_label(rule.unit).to_owned() };
-                if seen.is_new || !census.accounts.contains_key(&series) {
+                if seen.has_called || !census.accounts.contains_key(&series) {
                     let tier = seen.tier.clone();
-                    census.add(series, Note { tier, policy_of: self.policy_of, known_at: now });
+                    has_room &= census.add(series, Note { tier, policy_of: self.policy_of, known_at: now });
                 }
             }
         }
+        has_room
     }
 }
 

@@ -24,7 +24,7 @@ impl Told {
         let (usage, content_bytes, shows_reasoning) =
             (watch.consumption().usage, watch.content_bytes(), watch.shows_reasoning());
         let has_text = content_bytes > self.content_bytes;
-        if has_text {
+        if has_text && watch.is_streamed() {
             OutputTimes::note(&mut self.output_times, now);
         }
         let has_ended = self.finish_reason.as_deref() != watch.finish_reason();

@@ -69,6 +69,11 @@ impl Watch {
         !matches!(self.reader, Reader::Free | Reader::Counted) || self.hide_usage.is_some()
     }
 
+    /// Whether the answer comes as it is generated. A whole one has no first token.
+    pub fn is_streamed(&self) -> bool {
+        matches!(&self.reader, Reader::Metered(meter) if meter.is_streamed())
+    }
+
     /// Whether a filter gave the answer, so that it costs nothing.
     pub const fn is_free(&self) -> bool {
         matches!(self.reader, Reader::Free)

@@ -50,11 +50,12 @@ pub struct Times {
 impl Times {
     /// The figures of a call that is over.
     pub fn of(outcome: &Outcome<'_>) -> Self {
-        let streamed = outcome.used.as_ref().and_then(|used| Some((&used.record, used.output_times?)));
+        let record = outcome.used.as_ref().map(|used| &used.record);
+        let times = record.and_then(|record| record.output_times);
         Self {
             duration: outcome.duration,
-            to_first_token: streamed.map(|(_, times)| times.first.since(outcome.started)),
-            per_output_token: streamed.filter(|_| !outcome.has_failed).and_then(per_output_token),
+            to_first_token: times.map(|times| times.first.since(outcome.started)),
+            per_output_token: record.zip(times).filter(|_| !outcome.has_failed).and_then(per_output_token),
         }
     }
 }
@@ -74,7 +75,11 @@ impl Histograms {
     pub fn record(self, handoff: &mut dyn Handoff, meter: &mut dyn Meter, labels: &[(&str, &str); 4], times: &Times) {
         match self {
             Self::AccessLog => leave(handoff, labels, times),
-            Self::Microseconds => record(meter, labels, times),
+            Self::Microseconds => {
+                record(meter, labels, times);
+                // Access logs tell it in either case.
+                leave_seconds(handoff, FIRST_TOKEN_SECONDS, times.to_first_token);
+            }
         }
     }
 }
@@ -89,9 +94,13 @@ fn leave(handoff: &mut dyn Handoff, labels: &[(&str, &str); 4], times: &Times) {
         (OUTPUT_TOKEN_SECONDS, times.per_output_token),
     ];
     for (place, value) in values {
-        if let Some(value) = value {
-            handoff.set(place, seconds(value).as_bytes());
-        }
+        leave_seconds(handoff, place, value);
+    }
+}
+
+fn leave_seconds(handoff: &mut dyn Handoff, place: &str, value: Option<Duration>) {
+    if let Some(value) = value {
+        handoff.set(place, seconds(value).as_bytes());
     }
 }
 

@@ -63,11 +63,6 @@ impl Observation {
         }
     }
 
-    /// Which API the call is for.
-    pub(crate) const fn api(&self) -> Api {
-        self.api
-    }
-
     /// The model that the call names.
     pub(crate) fn model(&self) -> Option<&str> {
         self.model.name()

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tollgate_core::handoff::{self, Attempt};
 use tollgate_core::ports::Handoff;
-use tollgate_core::{Cx, OutputTimes, Timestamp, UsageRecord, UsageSource};
-use tollgate_llm::{Api, Framing};
+use tollgate_core::{Cx, Timestamp, UsageRecord, UsageSource};
 
 use crate::filter::Metrics;
 use crate::label::{self, NONE, OTHER};
@@ -49,8 +48,6 @@ pub struct Used {
     pub record: UsageRecord<'static>,
     /// Whether it is the budget filter's, which knows prices. Else it was read here.
     pub is_handed_off: bool,
-    /// When the text of a stream passed. A whole answer has no first token, though its text may come in pieces.
-    pub output_times: Option<OutputTimes>,
 }
 
 /// Who had the say in an answer.
@@ -101,7 +98,7 @@ impl<'a> Outcome<'a> {
             is_fallback,
             started,
             duration: cx.attributes.duration().unwrap_or_else(|| cx.now.since(started)),
-            used: if by == AnsweredBy::Provider { used(cx, seen) } else { None },
+            used: if by == AnsweredBy::Provider { used(cx.handoff, seen) } else { None },
             saved: if by == AnsweredBy::Cache { handoff::saved(cx.handoff) } else { None },
         }
     }
@@ -113,19 +110,10 @@ impl<'a> Outcome<'a> {
 }
 
 /// The budget filter's record if there is one, else what was read here.
-fn used(cx: &Cx<'_>, seen: &Observation) -> Option<Used> {
-    let handed_off = handoff::usage_record(cx.handoff);
+fn used(handoff: &dyn Handoff, seen: &Observation) -> Option<Used> {
+    let handed_off = handoff::usage_record(handoff);
     let is_handed_off = handed_off.is_some();
-    let record = handed_off.or_else(|| seen.record())?;
-    let output_times = record.output_times.filter(|_| is_streamed(cx, seen));
-    Some(Used { record, is_handed_off, output_times })
-}
-
-/// Gemini streams JSON, too: an array whose members come one by one.
-fn is_streamed(cx: &Cx<'_>, seen: &Observation) -> bool {
-    let media_type = || cx.attributes.content_type();
-    seen.api() == Api::StreamGenerateContent
-        || Framing::of(media_type().as_deref().map(str::as_bytes)) == Some(Framing::Sse)
+    handed_off.or_else(|| seen.record()).map(|record| Used { record, is_handed_off })
 }
 
 fn tenant(metrics: &Metrics, cx: &Cx<'_>) -> Cow<'static, str> {

@@ -20,7 +20,8 @@ impl Reading {
     pub(crate) fn feed(&mut self, bytes: &[u8], now: Timestamp) {
         let before = self.meter.content_bytes();
         self.meter.feed(bytes);
-        if self.meter.content_bytes() > before {
+        // A whole answer has no first token, though its text may come in pieces.
+        if self.meter.is_streamed() && self.meter.content_bytes() > before {
             OutputTimes::note(&mut self.output_times, now);
         }
     }
@@ -32,6 +33,10 @@ impl Reading {
 
     /// What it used so far.
     pub(crate) fn record(&self) -> UsageRecord<'static> {
-        UsageRecord { output_times: self.output_times, ..UsageRecord::from(&self.meter.usage()) }
+        UsageRecord {
+            output_times: self.output_times,
+            shows_reasoning: self.meter.shows_reasoning(),
+            ..UsageRecord::from(&self.meter.usage())
+        }
     }
 }

@@ -91,13 +91,13 @@ pub const LABELS: &[&str] = &[
     "version",
 ];
 
-/// A label's value as it is written: characters that would end it early become `_`.
+/// A label's value as it is written: characters that could end it early or begin another become `_`.
 pub fn label_value(value: &str) -> Cow<'_, str> {
-    if value.contains(ends_early) { Cow::Owned(value.replace(ends_early, "_")) } else { Cow::Borrowed(value) }
+    if value.contains(is_syntax) { Cow::Owned(value.replace(is_syntax, "_")) } else { Cow::Borrowed(value) }
 }
 
-fn ends_early(c: char) -> bool {
-    c == ';' || c.is_control()
+fn is_syntax(c: char) -> bool {
+    matches!(c, ';' | '=') || c.is_control()
 }
 
 /// The stat name of a series, its values as [`label_value`] says.
@@ -127,8 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_end_its_label() {
-        assert_eq!(stat_name("n", &[("model", "a;.;status=.=b\n")]), "model=.=a_._status=.=b_;.;n");
+    fn a_value_cannot_end_its_label_or_begin_another() {
+        // The expressions that cut labels out again are not anchored: they would find one in a value.
+        for (value, written) in [("a;.;status=.=b\n", "a_._status_._b_"), ("status=.=200", "status_._200")] {
+            assert_eq!(stat_name("n", &[("tenant", value)]), format!("tenant=.={written};.;n"));
+        }
     }
 
     #[test]

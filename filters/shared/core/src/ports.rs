@@ -96,8 +96,6 @@ pub trait Meter {
 pub trait Attributes {
     /// `response.code`: from the response's head on.
     fn response_code(&self) -> Option<u16>;
-    /// `response.headers.content-type`: from the response's head on.
-    fn content_type(&self) -> Option<String>;
     /// `xds.route_name`
     fn route_name(&self) -> Option<String>;
     /// `xds.cluster_name`

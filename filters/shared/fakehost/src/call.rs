@@ -90,7 +90,6 @@ impl<S: Stream> Call<S> {
     pub fn response_headers(&mut self, headers: &[(&str, &str)], last: bool) -> Flow {
         self.response_headers = FakeHeaders::new(headers);
         self.attributes.response_code = self.response_headers.get(":status").and_then(|code| code.parse().ok());
-        self.attributes.content_type = self.response_headers.get("content-type");
         self.phase(|stream, cx, _, headers| stream.on_response_headers(cx, headers, last))
     }
 

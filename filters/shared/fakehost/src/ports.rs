@@ -198,8 +198,6 @@ impl Meter for FakeMeter {
 pub struct FakeAttributes {
     /// `response.code`
     pub response_code: Option<u16>,
-    /// `response.headers.content-type`
-    pub content_type: Option<String>,
     /// `xds.route_name`
     pub route_name: Option<String>,
     /// `xds.cluster_name`
@@ -227,10 +225,6 @@ impl RouteChoice for FakeRouteChoice {
 impl Attributes for FakeAttributes {
     fn response_code(&self) -> Option<u16> {
         self.response_code
-    }
-
-    fn content_type(&self) -> Option<String> {
-        self.content_type.clone()
     }
 
     fn route_name(&self) -> Option<String> {

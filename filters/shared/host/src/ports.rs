@@ -172,10 +172,6 @@ impl Attributes for HostAttributes {
         Self::number("response\0code").and_then(|code| u16::try_from(code).ok()).filter(|code| *code != 0)
     }
 
-    fn content_type(&self) -> Option<String> {
-        Self::name("response\0headers\0content-type")
-    }
-
     fn route_name(&self) -> Option<String> {
         Self::name("xds\0route_name")
     }

@@ -109,6 +109,11 @@ impl UsageMeter {
         self.tally.reasoning.is_shown
     }
 
+    /// Whether the answer comes as it is generated. Gemini streams JSON, too: an array whose members come one by one.
+    pub fn is_streamed(&self) -> bool {
+        self.framing == Framing::Sse || self.api == Api::StreamGenerateContent
+    }
+
     /// Reads the next bytes of the answer's body.
     pub fn feed(&mut self, bytes: &[u8]) {
         match self.framing {

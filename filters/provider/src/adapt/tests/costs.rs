@@ -64,10 +64,6 @@ impl Attributes for Counted<'_, FakeAttributes> {
         self.returning().response_code()
     }
 
-    fn content_type(&self) -> Option<String> {
-        self.returning().content_type()
-    }
-
     fn route_name(&self) -> Option<String> {
         self.returning().route_name()
     }
