@@ -83,7 +83,7 @@ fn seen_upstream(gateway: &Gateway, answer: &Answer) -> Vec<String> {
     requests.iter().map(|request| text(request.header("traceparent").unwrap_or_default())).collect()
 }
 
-const USED: [(&str, &str); 9] = [
+const USED: [(&str, &str); 12] = [
     ("gen_ai.operation.name", "chat"),
     ("gen_ai.provider.name", "openai"),
     ("gen_ai.request.model", "gpt-4.1"),
@@ -93,6 +93,10 @@ const USED: [(&str, &str); 9] = [
     ("gateway.usage.source", "reported"),
     ("gateway.provider", "primary"),
     ("gateway.tenant", "acme"),
+    ("gen_ai.response.finish_reasons", "stop"),
+    ("gateway.budget.decision", "allowed"),
+    // 2 tokens at 2 dollars a million and 9 at 8.
+    ("gateway.cost.usd", "0.000076"),
 ];
 
 on_own_envoys!(a_json_call_and_a_hit_are_told_and_linked_from_client_to_provider, told(), async |gateway| {
@@ -111,7 +115,9 @@ on_own_envoys!(a_json_call_and_a_hit_are_told_and_linked_from_client_to_provider
             ("http.response.status_code", "200"),
         ],
     );
-    assert_untold(&log, &["error.type", "gateway.reply", "gen_ai.usage.cache_read.input_tokens"]);
+    let absent =
+        ["error.type", "gateway.reply", "gen_ai.usage.cache_read.input_tokens", "gateway.time_to_first_token"];
+    assert_untold(&log, &absent);
     let spans = spans_of(gateway, &trace, 2).await;
     let (call, attempt) = (&spans[0], &spans[1]);
     assert_eq!((call.parent_id.as_str(), attempt.parent_id.as_str()), (CLIENT, call.span_id.as_str()));
@@ -126,7 +132,7 @@ on_own_envoys!(a_json_call_and_a_hit_are_told_and_linked_from_client_to_provider
     let hit = gateway.post(CHAT, &body).in_trace(&trace).send().await.expect(200);
     assert_eq!(hit.header("x-gateway-cache"), Some("hit"));
     let log = log_of(gateway, &trace).await;
-    assert_told(&log, &[("gateway.cache", "hit"), ("gateway.reply", "cache"), ("gen_ai.request.model", "gpt-4.1")]);
+    assert_told(&log, &[("gateway.cache", "hit"), ("gateway.reply", "cache"), ("gen_ai.response.model", "gpt-4.1")]);
     assert_untold(&log, &["gen_ai.usage.input_tokens", "gateway.cost.usd", "gateway.provider", "gateway.attempts"]);
     spans_of(gateway, &trace, 1).await;
 });
@@ -134,8 +140,12 @@ on_own_envoys!(a_json_call_and_a_hit_are_told_and_linked_from_client_to_provider
 on_both_envoys!(a_stream_is_told_by_its_end, told(), async |gateway| {
     let (trace, mut body) = (new_trace(), chat_body("12345678"));
     merge(&mut body, &json!({"stream": true, "user": unique("user")}));
-    gateway.post(CHAT, &body).in_trace(&trace).send().await.expect(200);
-    assert_told(&log_of(gateway, &trace).await, &USED);
+    gateway.post(CHAT, &body).in_trace(&trace).told("delay-ms", 200).send().await.expect(200);
+    let log = log_of(gateway, &trace).await;
+    assert_told(&log, &USED);
+    let first: f64 = known(&log, "gateway.time_to_first_token").unwrap().parse().unwrap();
+    let whole: f64 = known(&log, "gateway.duration_ms").unwrap().parse().unwrap();
+    assert!((0.2..=whole / 1_000.0).contains(&first), "{first} s of {whole} ms");
     let spans = spans_of(gateway, &trace, 2).await;
     if spans_tell(&spans[0]) {
         assert_told(&spans[0], &USED);
@@ -150,12 +160,14 @@ on_both_envoys!(refusals_are_told_with_who_refused_and_no_provider, told(), asyn
         (Call::post(&url, &large), 401, "auth", None),
         (gateway.post_as("globex", CHAT, &large), 429, "budget", Some("globex")),
     ] {
+        let denied = (status == 429).then_some("denied tokens-per-minute");
         let trace = new_trace();
         call.in_trace(&trace).send().await.expect(status);
         let log = log_of(gateway, &trace).await;
         let status = status.to_string();
         assert_told(&log, &[("error.type", &status), ("gateway.reply", filter), ("gen_ai.operation.name", "chat")]);
         assert_eq!(known(&log, "gateway.tenant"), tenant);
+        assert_eq!(known(&log, "gateway.budget.decision"), denied);
         assert_untold(&log, &["gen_ai.usage.input_tokens", "gateway.provider", "gen_ai.response.model"]);
         let spans = spans_of(gateway, &trace, 1).await;
         assert_told(&spans[0], &[("http.status_code", &status)]);
