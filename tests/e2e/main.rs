@@ -27,6 +27,7 @@ mod faults;
 mod hosttraps;
 mod mesh;
 mod metrics;
+mod metrics_catalogue;
 mod metrics_ends;
 mod metrics_listener;
 mod metrics_money;
