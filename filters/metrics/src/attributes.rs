@@ -73,8 +73,13 @@ impl Attributes {
         }
     }
 
-    /// The answer's end: what it used, and whether it was an error. `counted` is what this filter read itself.
-    pub fn on_answer_end(&mut self, cx: &mut Cx<'_>, started: Timestamp, counted: Option<UsageRecord<'_>>) {
+    /// The answer's end: what it used, and whether it was an error. `counted` tells what this filter read itself.
+    pub fn on_answer_end(
+        &mut self,
+        cx: &mut Cx<'_>,
+        started: Timestamp,
+        counted: impl FnOnce() -> Option<UsageRecord<'static>>,
+    ) {
         self.has_ended = true;
         if !self.is_wanted {
             return;
@@ -86,7 +91,7 @@ impl Attributes {
         if AnsweredBy::of(cx.handoff) != AnsweredBy::Provider {
             return;
         }
-        let record = handoff::usage_record(cx.handoff).or(counted);
+        let record = handoff::usage_record(cx.handoff).or_else(counted);
         // As in metrics: a failed call costs what its provider says, so an estimate does not count for it.
         let counts = |record: &UsageRecord<'_>| status.is_none() || record.usage.source == UsageSource::Reported;
         if let Some(record) = record.filter(counts) {
@@ -95,7 +100,12 @@ impl Attributes {
     }
 
     /// The log phase: what a call that was cut came to, and the proxy's word for what cut it.
-    pub fn on_log(&mut self, cx: &mut Cx<'_>, started: Timestamp, counted: Option<UsageRecord<'_>>) {
+    pub fn on_log(
+        &mut self,
+        cx: &mut Cx<'_>,
+        started: Timestamp,
+        counted: impl FnOnce() -> Option<UsageRecord<'static>>,
+    ) {
         if self.has_ended || !self.is_wanted {
             return;
         }

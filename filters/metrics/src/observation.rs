@@ -112,7 +112,7 @@ impl Stream for Observation {
         }
         self.attributes.on_answer(cx);
         if last {
-            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), None);
+            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), || None);
         }
         Flow::Continue
     }
@@ -127,14 +127,15 @@ impl Stream for Observation {
             }
         }
         if last {
-            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), self.record());
+            let counted = || self.reading.as_ref().map(Reading::record);
+            self.attributes.on_answer_end(cx, self.started.unwrap_or(cx.now), counted);
         }
         Flow::Continue
     }
 
     fn on_log(&mut self, cx: &mut Cx<'_>) {
         let Some(started) = self.started else { return };
-        self.attributes.on_log(cx, started, self.record());
+        self.attributes.on_log(cx, started, || self.reading.as_ref().map(Reading::record));
         let outcome = Outcome::of(&self.metrics, self, started, cx);
         self.metrics.record(cx.handoff, cx.meter, &outcome);
     }

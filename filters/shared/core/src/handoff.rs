@@ -3,6 +3,7 @@
 //! Between modules a hand-off is Envoy filter state under `wasm.<name>`; access logs read it as
 //! `%FILTER_STATE(wasm.<name>:PLAIN)%`. Values are JSON or one word, so a log line shows them as they are.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Handoff;
@@ -118,7 +119,7 @@ impl CacheStatus {
 
 /// Reads the identity that auth left. `None`: no auth filter runs before.
 pub fn identity(handoff: &dyn Handoff) -> Option<Identity> {
-    serde_json::from_slice(&handoff.get(IDENTITY)?).ok()
+    read(handoff, IDENTITY)
 }
 
 /// A value as it is left. Nothing that is left here can fail to be written.
@@ -133,7 +134,7 @@ pub fn set_identity(handoff: &mut dyn Handoff, identity: &Identity) {
 
 /// Reads where route sent the call. `None`: no route filter runs before, or it has not decided yet.
 pub fn routing(handoff: &dyn Handoff) -> Option<Routing> {
-    serde_json::from_slice(&handoff.get(ROUTE)?).ok()
+    read(handoff, ROUTE)
 }
 
 /// Leaves where the call goes, and the pool as the one word that Envoy matches.
@@ -150,7 +151,7 @@ pub fn is_provider_name(name: &str) -> bool {
 
 /// Reads who was asked last: from the answer's head on, who answered. `None`: nobody was asked, or no adapt filter runs.
 pub fn attempt(handoff: &dyn Handoff) -> Option<Attempt> {
-    serde_json::from_slice(&handoff.get(ATTEMPT)?).ok()
+    read(handoff, ATTEMPT)
 }
 
 /// Leaves who is asked.
@@ -167,17 +168,17 @@ pub fn first_asked(handoff: &dyn Handoff) -> Option<String> {
 
 /// Reads the tokens of the usage record.
 pub fn usage(handoff: &dyn Handoff) -> Option<Usage> {
-    serde_json::from_slice(&handoff.get(USAGE)?).ok()
+    read(handoff, USAGE)
 }
 
 /// Reads the usage record.
 pub fn usage_record(handoff: &dyn Handoff) -> Option<UsageRecord<'static>> {
-    record(handoff, USAGE)
+    read(handoff, USAGE)
 }
 
 /// Reads what a cache hit saved. `None`: it was none, or nobody knows.
 pub fn saved(handoff: &dyn Handoff) -> Option<UsageRecord<'static>> {
-    record(handoff, SAVED)
+    read(handoff, SAVED)
 }
 
 /// Leaves what a cache hit saved.
@@ -185,7 +186,8 @@ pub fn set_saved(handoff: &mut dyn Handoff, record: &UsageRecord<'_>) {
     handoff.set(SAVED, &json(record));
 }
 
-fn record(handoff: &dyn Handoff, name: &str) -> Option<UsageRecord<'static>> {
+/// A value that was left as JSON. `None`: it was not, or it is none of that kind.
+fn read<T: DeserializeOwned>(handoff: &dyn Handoff, name: &str) -> Option<T> {
     serde_json::from_slice(&handoff.get(name)?).ok()
 }
 
