@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
@@ -17,6 +16,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::envoy::free_address;
+use crate::listening;
 
 /// Names and values, each as text: Envoy sends nothing else.
 pub type Attributes = BTreeMap<String, String>;
@@ -77,21 +77,10 @@ impl Collector {
     /// # Errors
     /// If no port or no thread is to be had.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let collector = Self { address: listener.local_addr()?, kept: Kept::default() };
-        let services = Routes::new(LogsServiceServer::new(collector.kept.clone()))
-            .add_service(TraceServiceServer::new(collector.kept.clone()));
-        let app = services.into_axum_router();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("collector".into()).spawn(move || {
-            runtime.block_on(async move {
-                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    let _: io::Result<()> = axum::serve(listener, app).await;
-                }
-            });
-        })?;
-        Ok(collector)
+        let kept = Kept::default();
+        let services =
+            Routes::new(LogsServiceServer::new(kept.clone())).add_service(TraceServiceServer::new(kept.clone()));
+        Ok(Self { address: listening::serve("collector", services.into_axum_router())?, kept })
     }
 
     /// One that is away: nothing listens.

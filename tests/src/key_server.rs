@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +12,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+use crate::listening;
 
 /// What a path answers.
 #[derive(Clone, Debug)]
@@ -60,19 +61,9 @@ impl KeyServer {
     /// # Errors
     /// If no port or no thread is to be had.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let server = Self { address: listener.local_addr()?, state: Arc::default() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&server.state));
-        thread::Builder::new().name("key server".into()).spawn(move || {
-            runtime.block_on(async move {
-                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    let _: io::Result<()> = axum::serve(listener, app).await;
-                }
-            });
-        })?;
-        Ok(server)
+        let state = Arc::default();
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        Ok(Self { address: listening::serve("key server", app)?, state })
     }
 
     /// Where it listens.

@@ -7,6 +7,7 @@
 //! - `fleet`: several of them behind one gateway;
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`collector`]: an OpenTelemetry collector that keeps what it is told;
+//! - `listening`: how small servers of tests are started;
 //! - [`secrets`]: demo keys and tokens, made at random;
 //! - [`render`]: `envoy/envoy.yaml` with the addresses and files of one run;
 //! - `older`: the same for an older Envoy;
@@ -24,6 +25,7 @@ pub mod failure;
 mod fleet;
 pub mod gateway;
 pub mod key_server;
+mod listening;
 pub mod monitoring;
 mod older;
 pub mod prometheus;

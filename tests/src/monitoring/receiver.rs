@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -12,6 +11,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+
+use crate::listening;
 
 /// How long a notification may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,19 +45,9 @@ struct Message {
 impl Receiver {
     /// Starts on a free port of the loopback address.
     pub(super) fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let receiver = Self { address: listener.local_addr()?, told: Told::default() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let app = Router::new().fallback(keep).with_state(Arc::clone(&receiver.told));
-        thread::Builder::new().name("receiver".into()).spawn(move || {
-            runtime.block_on(async move {
-                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    let _: io::Result<()> = axum::serve(listener, app).await;
-                }
-            });
-        })?;
-        Ok(receiver)
+        let told = Told::default();
+        let app = Router::new().fallback(keep).with_state(Arc::clone(&told));
+        Ok(Self { address: listening::serve("receiver", app)?, told })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
