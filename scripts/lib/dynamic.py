@@ -17,6 +17,10 @@ POOL = re.compile(r"^\s*- name: pool_\w+$")
 ROUTES = re.compile(r"^\s*route_config:$")
 ANCHOR = re.compile(r"^(\s*)value: &(\w+) \|$")
 ALIAS = re.compile(r"^(\s*)value: \*(\w+)$")
+# A pool in the file of pools, a route in that of routes, and what either is known by.
+CLUSTER_HEAD = re.compile(rf'^- "@type": {re.escape(CLUSTER_TYPE)}$')
+ROUTE_HEAD = re.compile(r"^\s+- name: models$")
+PART_NAME = re.compile(r"\b(pool_\w+)")
 # Marks of scripts/render, which mean nothing in a copy.
 MARK = re.compile(r"^\s*# (begin|end) \w+(: rendered from .*)?$|^\s*# rendered from ")
 BOOTSTRAP, ROUTES_FILE, CLUSTERS_FILE = "envoy.yaml", "routes.yaml", "clusters.yaml"
@@ -111,6 +115,35 @@ def without_anchors(lines: list[str]) -> list[str]:
         else:
             out.append(line)
     return out
+
+
+def union(old: str, new: str) -> str:
+    """The file of routes or pools `new`, and what only `old` has: whoever goes by either finds its pool."""
+    kept, wanted = parts(old), parts(new)
+    gone = [part for name, part in kept.items() if name not in wanted]
+    if not gone:
+        return new
+    lines = new.splitlines()
+    # In front, since the last route takes what no pool's route did.
+    at = min(at for at, line in enumerate(lines) if line in {part[0] for part in wanted.values()})
+    return "\n".join([*lines[:at], *(line for part in gone for line in part), *lines[at:]]) + "\n"
+
+
+def names(clusters: str) -> set[str]:
+    """What the clusters of a file are called."""
+    return set(parts(clusters))
+
+
+def parts(text: str) -> dict[str, list[str]]:
+    """The clusters of a file by name, or its routes by the pool that they lead to."""
+    lines, found = text.splitlines(), {}
+    for at, line in enumerate(lines):
+        if CLUSTER_HEAD.match(line) or ROUTE_HEAD.match(line):
+            block = lines[at:end_of(lines, at, indent_of(line))]
+            name = next((named[1] for inside in block if (named := PART_NAME.search(inside))), None)
+            if name:
+                found[name] = block
+    return found
 
 
 def flush(block: list[str]) -> list[str]:

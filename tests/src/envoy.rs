@@ -26,6 +26,8 @@ use crate::secrets::Secrets;
 const READY: Duration = Duration::from_secs(90);
 /// Times that another admin port is tried when somebody took the free one.
 const TRIES: usize = 3;
+/// The folder of a configuration that was taken apart.
+const LIVE: &str = "live";
 /// Of what is pushed: the counters of updates, of those that are not ready and of those that were refused.
 const LISTENER: [&str; 3] = [
     "listener_manager.listener_in_place_updated",
@@ -111,7 +113,16 @@ pub fn configuration(version: &str, dir: &Path, run: &Run) -> Result<PathBuf, Fa
         replace(&files.clusters(), &clusters);
         replace(&files.listener(), &listener);
     }
-    Ok(path)
+    Ok(if run.is_split { split(&path, &dir.join(LIVE)) } else { path })
+}
+
+/// Takes a configuration apart into what starts Envoy and what it reads again whenever it changes.
+fn split(path: &Path, into: &Path) -> PathBuf {
+    let script = repository().join("scripts/render");
+    let status =
+        Command::new(script).arg("--split").args([path, into]).status().expect("scripts/render can be started");
+    assert!(status.success(), "scripts/render --split failed, see above");
+    into.join("envoy.yaml")
 }
 
 /// Renamed, as Envoy watches for moves; so it never reads half a file either. Whether there was something to replace.
@@ -150,7 +161,14 @@ impl Envoy {
             .arg(dir)
             .arg(envoy.get_program())
             .args(envoy.get_args())
-            .args(["--use-dynamic-base-id", "--concurrency", "2", "--log-level", "info"])
+            .args([
+                "--reject-unknown-dynamic-fields",
+                "--use-dynamic-base-id",
+                "--concurrency",
+                "2",
+                "--log-level",
+                "info",
+            ])
             .args(["--file-flush-interval-msec", "100"])
             .envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .current_dir(repository())
@@ -240,6 +258,28 @@ impl Envoy {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Gives it another configuration by `scripts/reload`: what that says if Envoy took it, or else why not.
+    ///
+    /// # Errors
+    /// What the script says is wrong.
+    pub async fn reload(&self, mut run: Run) -> Result<String, String> {
+        (run.admin, run.is_split) = (Address::loopback(self.admin.port()), false);
+        let next = self.dir.join("next");
+        fs::create_dir_all(&next).expect("the folder is writable");
+        let file = configuration(&self.version, &next, &run).unwrap_or_else(|failure| panic!("{failure}"));
+        let mut command = tokio::process::Command::new(repository().join("scripts/reload"));
+        command.arg("--next").arg(file).arg("--live").arg(self.live()).arg("--admin");
+        command.arg(format!("http://{}", self.admin)).arg("--log").arg(self.dir.join("envoy.log"));
+        let output = command.output().await.expect("scripts/reload can be started");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// The folder of what it reads again whenever that changes.
+    pub fn live(&self) -> PathBuf {
+        self.dir.join(LIVE)
     }
 
     /// A number of Envoy's own, by its full name.

@@ -90,6 +90,14 @@ impl Gateway {
         self.envoy.push(run(setup, &self.fleet, &self.secrets)).await;
     }
 
+    /// Gives a gateway whose set-up is [`Setup::split`] another one by `scripts/reload`, which says whether Envoy took it.
+    ///
+    /// # Errors
+    /// What the script says is wrong.
+    pub async fn reload(&self, setup: &Setup) -> Result<String, String> {
+        self.envoy.reload(run(setup, &self.fleet, &self.secrets)).await
+    }
+
     /// An address behind the gateway.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.envoy.gateway())

@@ -95,6 +95,8 @@ pub struct Run {
     pub telemetry: Option<Telemetry>,
     /// How long a call may take, as `1s`, in place of what the pools say.
     pub route_timeout: Option<String>,
+    /// Whether filters, routes and pools are read from files that `scripts/reload` can replace.
+    pub is_split: bool,
     /// The files that the listener `gateway` and the pools are read from, and read again whenever they change.
     pub pushed: Option<Pushed>,
 }

@@ -31,6 +31,7 @@ pub struct Setup {
     is_unrouted: bool,
     filters: Option<PathBuf>,
     absent_secrets: BTreeSet<String>,
+    is_split: bool,
     pub(crate) is_pushed: bool,
     pub(crate) keys: Option<KeyServer>,
     pub(crate) collector: Option<Collector>,
@@ -155,6 +156,14 @@ impl Setup {
         self
     }
 
+    /// Filters, routes and pools that [`Gateway::reload`](crate::gateway::Gateway::reload) can replace while Envoy runs, as
+    /// a container has them. Providers must be there from the start.
+    #[must_use]
+    pub const fn split(mut self) -> Self {
+        self.is_split = true;
+        self
+    }
+
     /// A cluster beside those of the file, without TLS.
     #[must_use]
     pub fn cluster(mut self, name: &str, address: Address) -> Self {
@@ -227,6 +236,7 @@ impl Setup {
                 is_for_1_36: false,
             }),
             route_timeout: self.route_timeout.clone(),
+            is_split: self.is_split,
             pushed: None,
         }
     }

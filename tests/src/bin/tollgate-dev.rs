@@ -155,6 +155,7 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         telemetry: args.otlp.as_deref().map(|url| telemetry(url, args.sampled, args.for_1_36)).transpose()?,
         route_timeout: None,
         is_unrouted: false,
+        is_split: false,
         pushed: None,
     };
     let text = render(&args.input, &run)?;

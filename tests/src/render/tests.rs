@@ -19,6 +19,7 @@ fn run(upstream: &str) -> Run {
         telemetry: None,
         route_timeout: None,
         is_unrouted: false,
+        is_split: false,
         pushed: None,
     }
 }
