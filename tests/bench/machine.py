@@ -24,8 +24,8 @@ import yaml
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def options(description: str, parts: tuple[str, ...] = ()) -> argparse.Namespace:
-    """What the command line says. A bench of several `parts` may be told to run one only."""
+def options(description: str, parts: tuple[str, ...] = (), more: typing.Callable[[argparse.ArgumentParser], object] = lambda parser: None) -> argparse.Namespace:
+    """What the command line says. A bench of several `parts` may be told to run one only; `more` adds options of its own."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--envoy", required=True)
     parser.add_argument("--tools", required=True)
@@ -35,6 +35,7 @@ def options(description: str, parts: tuple[str, ...] = ()) -> argparse.Namespace
     parser.set_defaults(only=None)
     if parts:
         parser.add_argument("--only", choices=parts, help="leave out the rest")
+    more(parser)
     return parser.parse_args()
 
 
