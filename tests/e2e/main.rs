@@ -24,6 +24,8 @@ mod budget_slots;
 mod cache;
 mod chain;
 mod container;
+mod drill_load;
+mod drill_provider;
 mod faults;
 mod hosttraps;
 mod hot_reload;

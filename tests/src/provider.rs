@@ -91,17 +91,23 @@ impl Provider {
         Ok(Self { address, site, tls, running })
     }
 
-    /// Ends as a process that is killed, with all its connections, and starts again on the same port.
-    ///
-    /// # Errors
-    /// If somebody else took the port meanwhile.
-    pub fn restart(&self) -> io::Result<()> {
+    /// Ends as a process that is killed, with all its connections. Nobody listens on its port then.
+    pub fn kill(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Running { kill, thread, .. }) = running.take() {
             let _: Result<_, _> = kill.send(());
             // Its sockets are closed when it is gone.
             let _: thread::Result<()> = thread.join();
         }
+    }
+
+    /// The same, and starts again on the same port.
+    ///
+    /// # Errors
+    /// If somebody else took the port meanwhile.
+    pub fn restart(&self) -> io::Result<()> {
+        self.kill();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         *running = Some(Running::on(TcpListener::bind(self.address)?, self.tls.clone(), Arc::clone(&self.site))?);
         Ok(())
     }
