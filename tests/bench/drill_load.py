@@ -49,8 +49,9 @@ class Call:
 class Load:
     """A load that runs; in a `with`, so that an error ends it."""
 
-    def __init__(self, vegeta: str, work: pathlib.Path, port: int, key: str, rate: float, seconds: float, headers: Headers = lambda at: {}, streams: float = STREAMS):
-        self.vegeta, self.work, self.parts = vegeta, work, []
+    def __init__(self, vegeta: str, work: pathlib.Path, port: int, key: str, rate: float, seconds: float, headers: Headers = lambda at: {}, streams: float = STREAMS, pause_ms: int = PAUSE_MS):
+        self.vegeta, self.work, self.pause_ms = vegeta, work, pause_ms
+        self.parts: list[tuple[bool, pathlib.Path, subprocess.Popen]] = []
         shares = [(False, rate * (1 - streams)), (True, rate * streams)]
         jobs = [(is_stream, round(share * 100), self.targets(is_stream, share, seconds, port, key, headers)) for is_stream, share in shares if share]
         self.began = time.time()
@@ -61,7 +62,7 @@ class Load:
 
     def targets(self, is_stream: bool, rate: float, seconds: float, port: int, key: str, headers: Headers) -> pathlib.Path:
         path = self.work / f"targets-{is_stream}"
-        told = {"x-provider-words": str(WORDS), "x-provider-chunk-delay-ms": str(PAUSE_MS)} if is_stream else {}
+        told = {"x-provider-words": str(WORDS), "x-provider-chunk-delay-ms": str(self.pause_ms)} if is_stream else {}
         with path.open("w") as file:
             path.chmod(0o600)
             for number in range(int(rate * seconds) + 1):
