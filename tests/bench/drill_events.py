@@ -6,6 +6,7 @@ import time
 import typing
 
 from drill_load import Call, Load
+from drill_push import LIMIT, LIMIT_HEADER, PushedWorld
 from drill_world import PRIMARY, SECONDARY, Logged, World
 from machine import Machine
 
@@ -16,15 +17,16 @@ RETRY_AFTER = 2
 @dataclasses.dataclass
 class Told:
     """What a drill found out by itself."""
-    # When what was done could be seen, in seconds since 1970.
+    # When it was done, and when it could be seen, in seconds since 1970.
+    at: float = dataclasses.field(default_factory=time.time)
     seen: float | None = None
     # What more is to be said, and what went wrong.
     notes: list[str] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
 
 
-# Done to a world when a third of the load is over; the load goes on meanwhile.
-Event = typing.Callable[[World], Told]
+# Done to a World or PushedWorld when a third of the load is over; the load goes on meanwhile.
+Event = typing.Callable[[typing.Any], Told]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +36,22 @@ class Drill:
     fails_over: bool = False
     # What providers are told from then on, for a third of the load.
     storm: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Where configuration is pushed: whether an answer is by the pushed one.
+    shows: typing.Callable[[Call], bool] | None = None
+    # Where it must not be: no answer may be.
+    is_refused: bool = False
 
 
 def killed(world: World) -> Told:
+    told = Told()
     world.primary.send(signal.SIGKILL)
-    return Told()
+    return told
 
 
 def hangs(world: World) -> Told:
+    told = Told()
     world.primary.send(signal.SIGSTOP)
-    return Told()
+    return told
 
 
 def nothing(_: World) -> Told:
@@ -52,17 +60,55 @@ def nothing(_: World) -> Told:
 
 def rotated(world: World) -> Told:
     """No call may come with another key than the old and the new one, and none with the old one for long."""
-    at, old, new = time.time(), world.first_key, world.put_key("provider-key")
+    told, old, new = Told(), world.first_key, world.put_key("provider-key")
     time.sleep(1)
     sent = world.primary.keys()
-    told = Told(seen=min((when for when, key in sent if key == new), default=None))
+    told.seen = min((when for when, key in sent if key == new), default=None)
     if told.seen is None:
         told.faults.append("the new key was never sent")
-    last = max((when for when, key in sent if key == old), default=at)
-    told.notes.append(f"old key for {max(0, last - at) * 1e3:.0f} ms more")
+    last = max((when for when, key in sent if key == old), default=told.at)
+    told.notes.append(f"old key for {max(0, last - told.at) * 1e3:.0f} ms more")
     if wrong := sum(key not in (old, new) for _, key in sent):
         told.faults.append(f"{wrong} calls with another key")
     return told
+
+
+def tightened(world: PushedWorld) -> Told:
+    return Told(at=world.tighten())
+
+
+def turned_round(world: PushedWorld) -> Told:
+    return Told(at=world.turn_round())
+
+
+def bad_filter(world: PushedWorld) -> Told:
+    world.limit -= 1
+    return refused(world, "budget.yaml", '"rules"', '"rulez"', "config_fail")
+
+
+def bad_clusters(world: PushedWorld) -> Told:
+    return refused(world, "clusters.yaml", "connect_timeout:", "connect_timeouts:", "cds.update_(rejected|failure)")
+
+
+def refused(world: PushedWorld, file: str, word: str, wrong: str, counter: str) -> Told:
+    """Pushes a file with a mistake in it. Envoy must say that it refused it."""
+    before = world.stat(counter)
+    told = Told(at=world.push(lambda name, text: text.replace(word, wrong) if name == file else text))
+    while time.time() < told.at + 3 and told.seen is None:
+        if world.stat(counter) > before:
+            told.seen = time.time()
+        time.sleep(0.01)
+    if told.seen is None:
+        told.faults.append(f"{counter} did not count the push")
+    return told
+
+
+def has_new_limit(call: Call) -> bool:
+    return call.headers.get(LIMIT_HEADER) == str(LIMIT - 1)
+
+
+def is_by_secondary(call: Call) -> bool:
+    return call.provider == SECONDARY
 
 
 DRILLS = {
@@ -71,28 +117,33 @@ DRILLS = {
     f"primary provider answers 429, `retry-after: {RETRY_AFTER}`": Drill(
         nothing, fails_over=True, storm={f"x-provider-status.{PRIMARY}": "429", f"x-provider-retry-after.{PRIMARY}": str(RETRY_AFTER)}),
     "primary provider's key replaced": Drill(rotated),
+    "budget pushed": Drill(tightened, shows=has_new_limit),
+    "pools and routes pushed": Drill(turned_round, shows=is_by_secondary),
+    "bad budget pushed": Drill(bad_filter, shows=has_new_limit, is_refused=True),
+    "bad pools pushed": Drill(bad_clusters, shows=is_by_secondary, is_refused=True),
 }
 
 
 def run(machine: Machine, name: str, drill: Drill) -> dict:
     """One drill, and its row."""
     settings = machine.settings
-    world, third = World(machine, name), settings.seconds / 3
+    world = (PushedWorld if drill.shows else World)(machine, name)
+    third = settings.seconds / 3
 
     def headers(at: float) -> dict[str, str]:
         return drill.storm if third <= at < 2 * third else {}
 
     with Load(settings.vegeta, machine.work, world.envoy.port, world.key, settings.rps, settings.seconds, headers) as load:
         load.wait_until(third)
-        at = time.time()
         told = drill.event(world)
         calls = load.calls()
-    until = at + third if drill.storm else load.began + settings.seconds
-    return row(name, drill, told, calls, world.end(), at, until)
+    until = told.at + third if drill.storm else load.began + settings.seconds
+    return row(name, drill, told, calls, world.end(), until)
 
 
-def row(name: str, drill: Drill, told: Told, calls: list[Call], log: list[Logged], at: float, until: float) -> dict:
-    """What became of the calls; of those sent between `at` and `until` who answered, and how soon."""
+def row(name: str, drill: Drill, told: Told, calls: list[Call], log: list[Logged], until: float) -> dict:
+    """What became of the calls; of those sent after it happened and before `until` who answered, and how soon."""
+    at = told.at
     after = [call for call in calls if at <= call.sent < until]
     by_secondary = [call for call in after if call.provider == SECONDARY]
     failed = [call for call in calls if not call.is_good and not call.is_cut]
@@ -112,7 +163,24 @@ def row(name: str, drill: Drill, told: Told, calls: list[Call], log: list[Logged
         found["notes"] += [f"primary left alone after {(left - at) * 1e3:.0f} ms" if left else "primary never left alone", f"{found['asked_in_vain']} calls asked it in vain"]
         if first is None:
             faults.append("no call went to the secondary")
+    if drill.shows:
+        found["notes"] += pushed(found, drill, [call for call in calls if call.sent >= at and call.is_good], at, faults)
     return found
+
+
+def pushed(found: dict, drill: Drill, after: list[Call], at: float, faults: list[str]) -> list[str]:
+    """When callers saw what was pushed, and how long the old one went on; notes."""
+    new = [call for call in after if drill.shows(call)]
+    if drill.is_refused:
+        if new:
+            faults.append(f"{len(new)} answers by what should have been refused")
+        return ["refused, the old one serves"]
+    if not new:
+        faults.append("no caller saw what was pushed")
+        return []
+    found["seen_ms"] = (min(call.ended for call in new) - at) * 1e3
+    last = max((call.sent for call in after if not drill.shows(call)), default=at)
+    return [f"last call by the old one began after {(last - at) * 1e3:.0f} ms"]
 
 
 def p99(calls: list[Call]) -> float:

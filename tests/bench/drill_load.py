@@ -29,7 +29,8 @@ class Call:
     took: float
     status: int
     error: str
-    provider: str
+    # Of the answer, names in lower case.
+    headers: dict[str, str]
     is_stream: bool
 
     @property
@@ -40,6 +41,10 @@ class Call:
     def is_cut(self) -> bool:
         """Its answer had begun: nobody can give the rest of it."""
         return bool(self.error) and not self.status and not self.error.startswith('Post "')
+
+    @property
+    def provider(self) -> str:
+        return self.headers.get("x-gateway-provider", "")
 
     @property
     def ended(self) -> float:
@@ -100,4 +105,4 @@ def call(row: list[str], is_stream: bool) -> Call:
     """Of a line of `vegeta encode --to csv`."""
     sent, status, took, _, _, error, *_, headers = row
     lines = dict(line.lower().split(": ", 1) for line in base64.b64decode(headers).decode().splitlines() if ": " in line)
-    return Call(int(sent) / 1e9, int(took) / 1e9, int(status), error, lines.get("x-gateway-provider", ""), is_stream)
+    return Call(int(sent) / 1e9, int(took) / 1e9, int(status), error, lines, is_stream)

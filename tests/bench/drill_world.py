@@ -10,12 +10,11 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 import urllib.request
 
 import bench
 import provided
-from machine import ROOT, Envoy, Machine, manager, wait_for
+from machine import ROOT, Envoy, Machine, manager, slug, wait_for
 
 PRIMARY, SECONDARY = "primary", "secondary"
 # Longest silence of a provider before another is asked. Without it a provider that hangs is waited for as long as a call may take.
@@ -59,7 +58,8 @@ class Logged:
 
 class World:
     def __init__(self, machine: Machine, name: str):
-        self.machine, self.name = machine, "".join(letter if letter.isalnum() else "-" for letter in name)
+        self.machine, self.name = machine, slug(name)
+        self.priorities = [[PRIMARY], [SECONDARY]]
         self.primary, self.secondary = (Provider(machine, self.name, provider) for provider in (PRIMARY, SECONDARY))
         self.key = (machine.secrets / "acme.key").read_text().strip()
         self.put_key("secondary-key")
@@ -80,7 +80,7 @@ class World:
         primary = found["providers"][PRIMARY]
         credential = primary["credential"] | {"from_file": "secondary-key.yaml"}
         found["providers"] = {PRIMARY: primary | {"url": f"http://127.0.0.1:{self.primary.port}"}, SECONDARY: {"url": f"http://127.0.0.1:{self.secondary.port}", "credential": credential}}
-        found["pools"]["default"] |= {"priorities": [[PRIMARY], [SECONDARY]], "per_try_timeout": PER_TRY}
+        found["pools"]["default"] |= {"priorities": self.priorities, "per_try_timeout": PER_TRY}
         return found
 
     def put_key(self, name: str) -> str:
@@ -105,11 +105,6 @@ class World:
                 process.kill()
         lines = (self.machine.work / f"{self.name}.log").read_text(errors="replace").splitlines()
         return [logged(entry) for line in lines if line.startswith("{") and (entry := json.loads(line)).get("attempts")]
-
-    def wait_for(self, what: str, ready, seconds: float = 15) -> float:
-        """Waits for what must come; the time that it was there."""
-        wait_for(f"{self.name}: {what}", ready, seconds)
-        return time.time()
 
 
 def logged(entry: dict) -> Logged:

@@ -126,15 +126,22 @@ class Machine:
     def envoy(self, name: str, change: typing.Callable[[dict], None], workers: int = 1) -> Envoy:
         """Starts an Envoy with `envoy/envoy.yaml` after a change."""
         port, admin = free_port(), free_port()
-        slug = "".join(letter if letter.isalnum() else "-" for letter in name)
-        path = self.work / f"{slug}.yaml"
+        return self.run(name, self.configuration(name, port, admin, change), port, admin, workers)
+
+    def configuration(self, name: str, port: int, admin: int, change: typing.Callable[[dict], None]) -> pathlib.Path:
+        """Writes `envoy/envoy.yaml` after a change; members stay in their order, so that it keeps its form."""
+        path = self.work / f"{slug(name)}.yaml"
         self.dev("render-envoy", "--input", "envoy/envoy.yaml", "--output", str(path), "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}",
                  "--metrics", f"127.0.0.1:{free_port()}", "--filters", "target/filters", "--secrets", str(self.secrets), "--upstream", f"http://127.0.0.1:{self.provider}")
         config = yaml.safe_load(path.read_text())
         change(config)
-        path.write_text(yaml.safe_dump(config, width=10**6))
+        path.write_text(yaml.safe_dump(config, width=10**6, sort_keys=False))
+        return path
+
+    def run(self, name: str, path: pathlib.Path, port: int, admin: int, workers: int, *flags: str) -> Envoy:
+        """Starts an Envoy with that file, and waits until it serves."""
         env = os.environ | {"TOLLGATE_API_KEYS": (self.secrets / "api-keys.json").read_text(), "TOLLGATE_JWKS": (self.secrets / "jwks.json").read_text()}
-        pid = self.start(slug, [self.settings.envoy, "-c", str(path), "--use-dynamic-base-id", "--concurrency", str(workers), "-l", "warn"], env)
+        pid = self.start(slug(name), [self.settings.envoy, "-c", str(path), "--use-dynamic-base-id", "--concurrency", str(workers), "-l", "warn", *flags], env)
         envoy = Envoy(name, port, admin, pid)
         wait_for(f"{name} (log in {self.work})", lambda: "LIVE" in envoy.page("/ready"))
         return envoy
@@ -143,6 +150,11 @@ class Machine:
         version = subprocess.run([self.settings.envoy, "--version"], text=True, stdout=subprocess.PIPE).stdout.strip().split()[-1]
         return {"cpus": os.cpu_count(), "machine": platform.platform(), "date": time.strftime("%Y-%m-%d"), "rounds": self.settings.rounds,
                 "seconds": self.settings.seconds, "envoy": version}
+
+
+def slug(name: str) -> str:
+    """A name as that of a file."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
 def manager(config: dict) -> dict:
