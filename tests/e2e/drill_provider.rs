@@ -36,7 +36,7 @@ fn setup() -> Setup {
 /// A call of its own prompt; some are streams of half a second.
 fn call(gateway: &Gateway, number: u32) -> Call {
     let mut body = chat_body(&unique("prompt"));
-    if number % STREAM == 0 {
+    if number.is_multiple_of(STREAM) {
         merge(&mut body, &json!({"stream": true}));
         return gateway.post(CHAT, &body).told("words", 20).told("chunk-delay-ms", 25);
     }
@@ -65,7 +65,7 @@ on_own_envoys!(
         assert!(failed(&ended).is_empty(), "{:?}", failed(&ended));
         let cut: Vec<_> = ended.iter().filter(|one| one.is_cut()).collect();
         // Nothing but what was under way at the primary, which is half a second's.
-        let is_excused = |number: u32| number % STREAM == 0 && number < HAPPENS + RATE;
+        let is_excused = |number: u32| number.is_multiple_of(STREAM) && number < HAPPENS + RATE;
         assert!(cut.iter().all(|one| one.provider == "primary" && is_excused(one.number)), "{cut:?}");
         assert!((1..=RATE / STREAM * 2).contains(&u32::try_from(cut.len()).unwrap()), "{cut:?}");
         let late = ended.iter().filter(|one| one.number > HAPPENS + RATE);
