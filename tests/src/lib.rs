@@ -5,6 +5,7 @@
 //!
 //! - [`provider`]: a model provider that answers like OpenAI, Anthropic and Gemini, and fails when told to;
 //! - `fleet`: several of them behind one gateway;
+//! - [`front`]: several gateways behind a front Envoy;
 //! - [`key_server`]: a server of key sets and API keys that misbehaves as it is told;
 //! - [`collector`]: an OpenTelemetry collector that keeps what it is told;
 //! - `listening`: how small servers of tests are started;
@@ -23,6 +24,7 @@ pub mod collector;
 pub mod envoy;
 pub mod failure;
 mod fleet;
+pub mod front;
 pub mod gateway;
 pub mod key_server;
 mod listening;
