@@ -1,5 +1,5 @@
-//! What calls the gateway: an ordinary HTTP client, one for HTTP/2, and bytes on a TCP connection where HTTP clients are
-//! too well bred.
+//! What calls the gateway: an ordinary HTTP client, one for HTTP/2, one for TLS, and bytes and frames on a TCP connection
+//! where HTTP clients are too well bred.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,8 +7,10 @@
     reason = "test support: an answer that cannot be read must end the test at once"
 )]
 
+pub mod frames;
 pub mod http2;
 pub mod raw;
+pub mod tls;
 
 use std::time::Duration;
 

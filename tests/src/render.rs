@@ -3,12 +3,14 @@
 //! The committed file stays the one thing to read: it is valid as it is, and only what a run must choose is put in its
 //! place here, found by the names of listeners, clusters and filters. What is missing is named, never guessed.
 
+mod edits;
 mod parts;
 pub mod providers;
 mod pushed;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,9 +21,11 @@ use serde_json::json;
 use serde_norway::{Mapping, Value};
 
 use crate::failure::{Failure, OrFail as _};
+pub use edits::Edit;
 use parts::{chain, endpoint, list, name_of, named, set_address, walk};
 pub use pushed::Pushed;
 pub use telemetry::Telemetry;
+pub use tls::Tls;
 pub use upstream::Upstream;
 
 /// A host and a port.
@@ -93,6 +97,10 @@ pub struct Run {
     pub clusters: BTreeMap<String, Address>,
     /// The OpenTelemetry collector; `None`: there is none.
     pub telemetry: Option<Telemetry>,
+    /// What clients must speak TLS by; `None`: none is spoken.
+    pub tls: Option<Tls>,
+    /// Single values that are others.
+    pub edits: Vec<Edit>,
     /// How long a call may take, as `1s`, in place of what the pools say.
     pub route_timeout: Option<String>,
     /// Whether filters, routes and pools are read from files that `scripts/reload` can replace.
@@ -147,6 +155,12 @@ fn tree(text: &str, run: &Run) -> Result<Value, Failure> {
     set_filters(named(resources, "listeners", "gateway")?, run)?;
     if let Some(told) = &run.telemetry {
         telemetry::put(&mut root, told)?;
+    }
+    if let Some(tls) = &run.tls {
+        tls::put(&mut root, tls)?;
+    }
+    for edit in &run.edits {
+        edits::put(&mut root, edit)?;
     }
     walk(&mut root, &mut |fields| set_files(fields, run));
     Ok(root)

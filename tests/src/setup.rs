@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::collector::Collector;
 use crate::envoy::{modules, repository};
 use crate::key_server::KeyServer;
-use crate::render::{Address, Run, Telemetry, Upstream, providers};
+use crate::render::{Address, Edit, Run, Telemetry, Tls, Upstream, providers};
 use crate::secrets::Secrets;
 
 /// What a test changes about its gateway.
@@ -27,6 +27,8 @@ pub struct Setup {
     moves: Vec<(String, String)>,
     clusters: BTreeMap<String, Address>,
     route_timeout: Option<String>,
+    edits: Vec<Edit>,
+    tls: Option<Tls>,
     is_http2: bool,
     is_unrouted: bool,
     filters: Option<PathBuf>,
@@ -142,6 +144,27 @@ impl Setup {
         self
     }
 
+    /// A value of envoy.yaml set otherwise, or taken away by null, as at `static_resources/listeners/gateway/address`.
+    #[must_use]
+    pub fn set(mut self, path: &str, value: Value) -> Self {
+        self.edits.push(Edit { path: path.to_owned(), value });
+        self
+    }
+
+    /// A value of the HTTP connection manager of the listener `gateway` set otherwise, or taken away by null.
+    #[must_use]
+    pub fn http(self, field: &str, value: Value) -> Self {
+        const MANAGER: &str = "static_resources/listeners/gateway/filter_chains/0/filters/0/typed_config";
+        self.set(&format!("{MANAGER}/{field}"), value)
+    }
+
+    /// A gateway that speaks TLS with its clients.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Modules of another folder than `scripts/build-wasm` fills.
     #[must_use]
     pub fn filters(mut self, dir: &Path) -> Self {
@@ -216,6 +239,9 @@ impl Setup {
         for name in &self.absent_secrets {
             secrets.withhold_provider_key(name).expect("the folder is writable");
         }
+        if let Some(tls) = &self.tls {
+            tls.write(secrets.dir()).expect("the folder is writable");
+        }
         Run {
             listen: Address::loopback(0),
             admin: Address::loopback(0),
@@ -235,6 +261,8 @@ impl Setup {
                 sampled: if self.is_sampled_by_callers { 0.0 } else { 1.0 },
                 is_for_1_36: false,
             }),
+            tls: self.tls.clone(),
+            edits: self.edits.clone(),
             route_timeout: self.route_timeout.clone(),
             is_split: self.is_split,
             pushed: None,

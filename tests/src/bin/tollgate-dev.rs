@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use tollgate_tests::failure::{Failure, OrFail as _, exit};
-use tollgate_tests::render::{Address, Run, Telemetry, Upstream, render};
+use tollgate_tests::render::{Address, Run, Telemetry, Tls, Upstream, render};
 use tollgate_tests::secrets::{Secrets, check_tenant, key_entry, random_id, random_key};
 
 /// Where `scripts/up` keeps the demo secrets.
@@ -81,6 +81,15 @@ struct RenderArgs {
     /// For Envoy 1.36, which cannot say all of it.
     #[arg(long = "for-1.36", requires = "otlp")]
     for_1_36: bool,
+    /// PEM file of the certificate that clients are shown; they speak TLS then.
+    #[arg(long, requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// PEM file of the authority that clients' certificates must be of.
+    #[arg(long, requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
     /// Folder of the secrets.
     #[arg(long, default_value = SECRETS)]
     secrets: PathBuf,
@@ -139,6 +148,17 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         std::path::absolute(&path)
             .or_fail(format_args!("cannot resolve {}", path.display()), "give an existing folder")
     };
+    let secrets = absolute(args.secrets)?;
+    let tls = match (args.tls_cert, args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let client_ca = args.tls_client_ca.map(absolute).transpose()?;
+            Some(Tls { certificate: absolute(certificate)?, key: absolute(key)?, client_ca })
+        }
+        _ => None,
+    };
+    if let Some(tls) = &tls {
+        tls.write(&secrets)?;
+    }
     let run = Run {
         listen: args.listen.parse::<Address>()?,
         admin: args.admin.parse()?,
@@ -147,12 +167,14 @@ fn render_envoy(args: RenderArgs) -> Result<(), Failure> {
         providers: None,
         upstream: args.upstream.map(|url| url.parse::<Upstream>()).transpose()?,
         is_http2: false,
-        secrets: absolute(args.secrets)?,
+        secrets,
         configurations,
         without: BTreeSet::from_iter(args.without),
         moves: Vec::new(),
         clusters: BTreeMap::new(),
         telemetry: args.otlp.as_deref().map(|url| telemetry(url, args.sampled, args.for_1_36)).transpose()?,
+        tls,
+        edits: Vec::new(),
         route_timeout: None,
         is_unrouted: false,
         is_split: false,

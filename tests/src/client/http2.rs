@@ -1,11 +1,13 @@
-//! HTTP/2 without TLS ("prior knowledge"): calls side by side on one connection, and trailers after a body.
+//! HTTP/2, without TLS ("prior knowledge") or on a connection that is there: calls side by side on one connection, and trailers after a body.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
+use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest, handshake};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -31,6 +33,20 @@ pub struct Http2Answer {
     pub trailers: Option<HeaderMap>,
 }
 
+/// A request whose body does not end. Dropping it takes it back.
+#[derive(Debug)]
+pub struct Held {
+    answer: ResponseFuture,
+    _body: SendStream<Bytes>,
+}
+
+impl Held {
+    /// Whether the gateway ended it within that time, with an answer or without.
+    pub async fn is_over(&mut self, within: Duration) -> bool {
+        timeout(within, &mut self.answer).await.is_ok()
+    }
+}
+
 /// A request that was sent, and its answer to come.
 #[derive(Debug)]
 pub struct Http2Call(ResponseFuture);
@@ -38,7 +54,11 @@ pub struct Http2Call(ResponseFuture);
 impl Http2Client {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the gateway listens");
+        Self::over(TcpStream::connect(address).await.expect("the gateway listens")).await
+    }
+
+    /// On a connection that is there.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (requests, connection) = handshake(stream).await.expect("the gateway speaks HTTP/2");
         tokio::spawn(async {
             // How a connection ended is seen by the calls on it.
@@ -55,13 +75,7 @@ impl Http2Client {
         body: &str,
         trailers: Option<&[(&str, &str)]>,
     ) -> Http2Call {
-        let mut request = Request::post(format!("http://gateway{path}")).header("content-type", "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let mut requests = self.requests.clone().ready().await.expect("the connection is open");
-        let request = request.body(()).expect("tests write good headers");
-        let (answer, mut stream) = requests.send_request(request, false).expect("the connection is open");
+        let (answer, mut stream) = self.open(path, headers).await;
         for piece in body.as_bytes().chunks(7) {
             stream.send_data(Bytes::copy_from_slice(piece), false).expect("the stream is open");
         }
@@ -71,6 +85,23 @@ impl Http2Client {
         }
         .expect("the stream is open");
         Http2Call(answer)
+    }
+
+    /// Begins a POST of JSON of which so many spaces are sent, as fast as they are taken, and no end.
+    pub async fn hold(&mut self, path: &str, headers: &[(&str, &str)], bytes: usize) -> Held {
+        let (answer, mut body) = self.open(path, headers).await;
+        body.send_data(Bytes::from(vec![b' '; bytes]), false).expect("the stream is open");
+        Held { answer, _body: body }
+    }
+
+    async fn open(&self, path: &str, headers: &[(&str, &str)]) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut request = Request::post(format!("http://gateway{path}")).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut requests = self.requests.clone().ready().await.expect("the connection is open");
+        let request = request.body(()).expect("tests write good headers");
+        requests.send_request(request, false).expect("the connection is open")
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use memchr::memmem;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -84,6 +84,11 @@ impl RawClient {
     /// Sends bytes. The other side may have closed: what it answered is read all the same.
     pub async fn write(&mut self, bytes: &[u8]) {
         let _: std::io::Result<()> = self.stream.get_mut().write_all(bytes).await;
+    }
+
+    /// Whether there is something to read within that time, be it the end.
+    pub async fn has_answer(&mut self, within: Duration) -> bool {
+        timeout(within, self.stream.fill_buf()).await.is_ok()
     }
 
     /// Reads one answer; `None` if the connection ended before it.

@@ -22,6 +22,15 @@ pub enum Certificate {
     Expired,
 }
 
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key.
+    pub key: String,
+}
+
 /// An authority for one test.
 #[derive(Debug)]
 pub struct Authority {
@@ -48,12 +57,20 @@ impl Authority {
         &self.pem
     }
 
+    /// A fresh certificate for a name, good for servers and clients, and its key.
+    ///
+    /// # Errors
+    /// If the system gives no random bytes.
+    pub fn pair(&self, name: &str) -> io::Result<Pair> {
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let signed = named(name)?.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
+        Ok(Pair { certificate: signed.pem(), key: key.serialize_pem() })
+    }
+
     /// What a provider needs to speak TLS.
     pub(super) fn acceptor(&self, certificate: Certificate) -> io::Result<TlsAcceptor> {
         let name = if certificate == Certificate::Misnamed { "another.example" } else { "localhost" };
-        let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(io::Error::other)?;
-        // Its subject must differ from its issuer's, or it is taken for self-signed.
-        params.distinguished_name.push(DnType::CommonName, name);
+        let mut params = named(name)?;
         if certificate == Certificate::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
@@ -71,4 +88,11 @@ impl Authority {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
+}
+
+fn named(name: &str) -> io::Result<CertificateParams> {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).map_err(io::Error::other)?;
+    // Its subject must differ from its issuer's, or it is taken for self-signed.
+    params.distinguished_name.push(DnType::CommonName, name);
+    Ok(params)
 }

@@ -17,6 +17,8 @@ fn run(upstream: &str) -> Run {
         moves: Vec::new(),
         clusters: BTreeMap::new(),
         telemetry: None,
+        tls: None,
+        edits: Vec::new(),
         route_timeout: None,
         is_unrouted: false,
         is_split: false,
