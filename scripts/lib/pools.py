@@ -15,6 +15,12 @@ LANE_ENDPOINTS = range(2, 7)
 MAX_BODY_BYTES = 10_485_760
 # A call holds a connection for minutes, so these are calls at once and not calls a second.
 MAX_CALLS = 16_384
+# Retries at once. A pool of one asks the same provider again, so a provider in trouble gets a fifth more calls and not three
+# times as many; the floor lets a quiet gateway bridge a provider's restart. In a pool of several nobody is asked twice in a
+# call: all calls may move on. That must not be a share of the calls under way alone, since those of a provider that dies
+# are no longer under way while they wait to be sent elsewhere; hence a floor of as many as a gateway is sized for.
+RETRIES_OF_ONE = {"budget_percent": {"value": 20}, "min_retry_concurrency": 100}
+RETRIES_OF_SEVERAL = {"budget_percent": {"value": 100}, "min_retry_concurrency": 4_096}
 # The route filter's key of calls that belong together.
 STICKY = "x-gateway-sticky"
 # stream_idle_timeout in envoy/envoy.yaml.
@@ -30,7 +36,8 @@ WHY = {
     "lb_subset_config": "A call with a lane may only go to endpoints that list it: adapt saw the others ask to be left alone.",
     "common_lb_config": "One endpoint that is left carries its whole priority; if all of a pool are ejected, they are tried all the same.",
     "outlier_detection": "An endpoint that fails calls in a row is left alone, longer each time. 429 is no failure here: adapt heeds its retry-after.",
-    "circuit_breakers": "Calls at once. When a provider dies, every call is a retry: Envoy's own limit of 3 retries at once would be the outage.",
+    "circuit_breakers": "Calls at once.",
+    "retry_budget": "Retries at once: a share of the calls under way, and a floor for when a provider dies: its calls all fail in one moment, are no longer under way, and every one of them is to be a retry.",
     "upstream_connection_options": "NATs forget silent connections; a model may think for minutes.",
     "idle_timeout": "Below what providers close idle connections after, which would fail the next call on them.",
     "transport_socket_matches": "The provider's certificate must be its own: name and authority are checked.",
@@ -204,6 +211,7 @@ def tls(provider: Provider, files: Files) -> dict:
 
 def resilience(pool: Pool) -> dict:
     """What notices that a provider is in trouble, and what bounds the calls to all of them."""
+    retries = RETRIES_OF_ONE if len(pool.members) == 1 else RETRIES_OF_SEVERAL
     fields: dict = {
         "outlier_detection": {
             "split_external_local_origin_errors": True,
@@ -218,7 +226,7 @@ def resilience(pool: Pool) -> dict:
             "max_ejection_time": "120s",
             "max_ejection_percent": 100,
         },
-        "circuit_breakers": {"thresholds": [{"max_connections": MAX_CALLS, "max_pending_requests": MAX_CALLS, "max_requests": MAX_CALLS, "max_retries": MAX_CALLS}]},
+        "circuit_breakers": {"thresholds": [{"max_connections": MAX_CALLS, "max_pending_requests": MAX_CALLS, "max_requests": MAX_CALLS, "retry_budget": retries}]},
         "upstream_connection_options": {"tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 10}},
     }
     checked = [provider for provider in pool.providers if provider.health_check]
