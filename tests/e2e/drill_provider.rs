@@ -14,22 +14,26 @@ use crate::drill_load::{calls, failed};
 use crate::provider_fleet::CHAT;
 
 /// Calls a second.
-const RATE: u32 = 120;
+const RATE: u32 = 100;
 /// Of so many calls one is a stream.
 const STREAM: u32 = 8;
+/// Longest silence of a provider, and one that is longer.
+const PER_TRY: &str = "5s";
+const WAITED: Duration = Duration::from_secs(5);
+const SILENCE_MS: u64 = 30_000;
 /// Calls of a drill, and when what happens does.
 const CALLS: u32 = 4 * RATE;
 const HAPPENS: u32 = CALLS / 3;
 const OVER: u32 = 2 * CALLS / 3;
 
-/// Two regions of a provider, the second for when the first has no answer.
+/// Two regions of a provider, the second for when the first has no answer. Patience is long, for slow machines.
 fn setup() -> Setup {
     let key = |file: &str| json!({"header": "authorization", "scheme": "Bearer", "from_file": file});
     Setup::default().providers_with(|config| {
         config["providers"]["primary"]["credential"] = key("primary-key.yaml");
         config["providers"]["secondary"] = json!({"url": "http://scripted", "credential": key("secondary-key.yaml")});
         config["pools"]["default"] =
-            json!({"priorities": [["primary"], ["secondary"]], "timeout": "30s", "per_try_timeout": "500ms"});
+            json!({"priorities": [["primary"], ["secondary"]], "timeout": "50s", "per_try_timeout": PER_TRY});
     })
 }
 
@@ -46,11 +50,6 @@ fn call(gateway: &Gateway, number: u32) -> Call {
 /// When the call of that number is due.
 fn due(number: u32) -> Duration {
     Duration::from_secs(1) * number / RATE
-}
-
-/// Calls that reached the primary with these instructions.
-fn asked_in_vain(gateway: &Gateway, header: &str) -> usize {
-    gateway.providers["primary"].requests().iter().filter(|request| request.header(header).is_some()).count()
 }
 
 on_own_envoys!(
@@ -74,6 +73,8 @@ on_own_envoys!(
         let left_alone = gateway.envoy.stat("cluster.pool_default.outlier_detection.ejections_enforced_total").await;
         assert!(left_alone >= Some(1), "{left_alone:?}");
         gateway.providers["primary"].restart().unwrap();
+        // It is left alone for ten seconds.
+        tokio::time::sleep(Duration::from_secs(8)).await;
         let answers =
             async || call(gateway, 1).send().await.expect(200).header("x-gateway-provider") == Some("primary");
         wait_until("the primary answers again", answers).await;
@@ -83,37 +84,35 @@ on_own_envoys!(
 on_own_envoys!(a_primary_that_hangs_under_calls_costs_time_and_no_call, setup(), async |gateway| {
     let hanging = async |number| {
         let call = call(gateway, number);
-        if (HAPPENS..OVER).contains(&number) { call.told("delay-ms.primary", 3_000) } else { call }
+        if (HAPPENS..OVER).contains(&number) { call.told("delay-ms.primary", SILENCE_MS) } else { call }
     };
     let ended = calls(RATE, CALLS, hanging).await;
     assert!(ended.iter().all(|one| one.is_good()), "{:?}", failed(&ended));
     let during: Vec<_> = ended.iter().filter(|one| (HAPPENS..OVER).contains(&one.number)).collect();
     assert!(during.iter().all(|one| one.provider == "secondary"), "{during:?}");
-    // Those that found it silent waited for so long, and none for as long as it would have taken.
-    let waited = during.iter().filter(|one| one.took > Duration::from_millis(450)).count();
+    // Those that found it silent waited for so long, and none for as long as it was silent.
+    let waited = during.iter().filter(|one| one.took > WAITED).count();
     assert!(waited > 0, "nobody waited: it did not hang");
-    assert!(during.iter().all(|one| one.took < Duration::from_millis(2_900)), "{during:?}");
+    assert!(during.iter().all(|one| one.took < Duration::from_millis(SILENCE_MS)), "{during:?}");
 });
 
 on_own_envoys!(a_storm_of_429_under_calls_costs_none_and_is_left_alone, setup(), async |gateway| {
-    let storm = async |number| {
-        let call = call(gateway, number);
-        if !(HAPPENS..OVER).contains(&number) {
-            return call;
-        }
-        call.told("status.primary", 429).told("retry-after.primary", 1)
+    let usual = calls(RATE, HAPPENS, async |number| call(gateway, number)).await;
+    assert!(usual.iter().all(|one| one.is_good() && one.provider == "primary"), "{usual:?}");
+    let storm = async |number| call(gateway, number).told("status.primary", 429).told("retry-after.primary", 600);
+    let asked_in_vain = || {
+        let requests = gateway.providers["primary"].requests();
+        requests.iter().filter(|request| request.header("x-provider-status.primary").is_some()).count()
     };
-    let ended = calls(RATE, CALLS, storm).await;
-    assert!(ended.iter().all(|one| one.is_good()), "{:?}", failed(&ended));
-    let during = ended.iter().filter(|one| (HAPPENS..OVER).contains(&one.number));
-    assert!(during.clone().all(|one| one.provider == "secondary"), "{ended:?}");
-    let (asked, all) = (asked_in_vain(gateway, "x-provider-status.primary"), during.count());
-    assert!(
-        asked > 0 && asked < all / 4,
-        "{asked} of {all} calls asked it in vain, which had asked to be left alone"
-    );
-    let answers = async || call(gateway, 1).send().await.expect(200).header("x-gateway-provider") == Some("primary");
-    wait_until("the primary answers again", answers).await;
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let ended = calls(RATE, HAPPENS, storm).await;
+        assert!(ended.iter().all(|one| one.is_good() && one.provider == "secondary"), "{ended:?}");
+        asked.push(asked_in_vain());
+    }
+    // Those under way when it first asked for patience, and nobody later.
+    eprintln!("{asked:?} of {HAPPENS} calls asked it in vain");
+    assert!(asked[0] > 0 && asked[1] == asked[0], "{asked:?}");
 });
 
 on_own_envoys!(a_key_that_the_primary_refuses_until_it_is_replaced_costs_no_call, setup(), async |gateway| {
@@ -137,8 +136,11 @@ on_own_envoys!(a_key_that_the_primary_refuses_until_it_is_replaced_costs_no_call
         let wrong = sent.iter().filter(|key| !known.contains(key)).count();
         assert!(!sent.is_empty() && wrong == 0, "{wrong} of {} calls of {name} with another key", sent.len());
     }
-    let last = gateway.providers["primary"].requests().last().map(bearer);
-    assert_eq!(last.as_deref(), Some(&*new), "the key that the last call came by");
+    let has_come = async || {
+        call(gateway, 1).send().await.expect(200);
+        gateway.providers["primary"].requests().last().map(bearer).as_ref() == Some(&new)
+    };
+    wait_until("the new key arrives", has_come).await;
 });
 
 /// The key that a provider was called by.
