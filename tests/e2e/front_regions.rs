@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tollgate_tests::front::Deployment;
-use tollgate_tests::front::calls::{Calls, Outcome, places};
+use tollgate_tests::front::calls::{Calls, Outcome, expect_all_good, places};
 use tollgate_tests::on_deployments;
 
 /// Calls a second.
@@ -34,8 +34,7 @@ async fn begun(deployment: &Deployment, outcomes: &[Outcome]) -> usize {
 
 async fn answered_in(deployment: &Deployment, length: Duration) -> BTreeSet<String> {
     let outcomes = Calls::during(deployment, RATE, length).await;
-    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
-    assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), outcomes.len());
+    expect_all_good(deployment, &outcomes).await;
     places(deployment, &outcomes).await.into_keys().collect()
 }
 
@@ -75,8 +74,7 @@ on_deployments!(
         for zone in ZONES {
             deployment.restart(zone).await;
         }
-        let outcomes = calls.finish().await;
-        assert_eq!(begun(deployment, &outcomes).await, 0);
+        expect_all_good(deployment, &calls.finish().await).await;
         assert_eq!(answered_in(deployment, SOME_TIME).await, only(&ZONES[..1]));
     }
 );

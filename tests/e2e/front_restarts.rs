@@ -6,18 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tollgate_tests::client::unique;
 use tollgate_tests::front::Deployment;
-use tollgate_tests::front::calls::{Calls, Outcome, places};
+use tollgate_tests::front::calls::{Calls, expect_all_good, places};
 use tollgate_tests::on_deployments;
 
 const RATE: u32 = 100;
 const ZONES: [&str; 2] = ["zone-a.primary", "zone-b.primary"];
 const SOME_TIME: Duration = Duration::from_secs(1);
-
-fn none_failed(outcomes: &[Outcome]) {
-    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
-    assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), outcomes.len());
-    assert!(outcomes.iter().any(|outcome| outcome.is_stream), "streams are among them");
-}
 
 /// Ends a gateway as its container does, which then has no call left.
 async fn end(deployment: &Deployment, place: &str) {
@@ -41,7 +35,7 @@ on_deployments!(a_gateway_that_drains_gets_no_new_calls_and_its_streams_finish, 
     // Its next answer, or the next health check, says so.
     deployment.wait_for(ZONES[0], false).await;
     let outcomes = Calls::during(deployment, RATE, SOME_TIME).await;
-    none_failed(&outcomes);
+    expect_all_good(deployment, &outcomes).await;
     assert_eq!(places(deployment, &outcomes).await, BTreeMap::from([(ZONES[1].to_owned(), outcomes.len())]));
     assert_eq!(drained.calls_under_way().await, Some(10), "they still run");
     let (answers, ()) = tokio::join!(join_all(streams.into_iter().map(|stream| stream.rest())), drained.end());
@@ -60,6 +54,6 @@ on_deployments!(a_rolling_restart_fails_no_call, ZONES, async |deployment| {
     }
     tokio::time::sleep(SOME_TIME).await;
     let outcomes = calls.finish().await;
-    none_failed(&outcomes);
+    expect_all_good(deployment, &outcomes).await;
     assert_eq!(places(deployment, &outcomes).await.into_keys().collect::<Vec<_>>(), ZONES);
 });

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// One call in so many is a stream, of about a second.
 const STREAMS: u64 = 20;
 
+/// Failed calls that a failed test shows.
+const SHOWN: usize = 5;
+
 /// What came of a call.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -69,6 +72,16 @@ impl Calls {
         tokio::time::sleep(length).await;
         calls.finish().await
     }
+}
+
+/// Fails if one of these calls did, and shows what the front says of the first few.
+pub async fn expect_all_good(deployment: &Deployment, outcomes: &[Outcome]) {
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
+    let ids: Vec<_> = failed.iter().take(SHOWN).filter_map(|outcome| outcome.id.clone()).collect();
+    let lines = deployment.logged(&ids).await;
+    let lines: Vec<_> = ids.iter().filter_map(|id| lines.get(id)).map(Value::to_string).collect();
+    let first = failed.first();
+    assert!(failed.is_empty(), "{} of {} failed: {first:?}\n{}", failed.len(), outcomes.len(), lines.join("\n"));
 }
 
 /// How many of these calls each place answered, and how many nobody did (``).
