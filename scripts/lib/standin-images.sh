@@ -12,7 +12,14 @@ registry_answers=1
 
 # provide_image IMAGE MAKE: pulls the image, or calls MAKE to make its stand-in.
 provide_image() {
-  local image="$1" make="$2" digest
+  local image="$1" make="$2"
+  has_image "$image" && return
+  "$make" "$image" || die "$image cannot be pulled, and its stand-in cannot be made: see above"
+}
+
+# has_image IMAGE: whether the real one is there, or can be pulled.
+has_image() {
+  local image="$1" digest
   if digest="$(standin_digest "$image")" && [ -z "$digest" ]; then
     return
   fi
@@ -23,7 +30,7 @@ provide_image() {
     say "no image registry gives it: stand-ins it is"
     registry_answers=
   fi
-  "$make" "$image" || die "$image cannot be pulled, and its stand-in cannot be made: see above"
+  return 1
 }
 
 # standin_digest IMAGE: prints the digest of a stand-in, nothing for a real image; fails if there is no such image.
@@ -46,7 +53,8 @@ import_standin() {
   install -D -m 644 /dev/stdin "$tree/etc/nsswitch.conf" <<<'hosts: files dns'
   [ ! -f /etc/ssl/certs/ca-certificates.crt ] ||
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$tree/etc/ssl/certs/ca-certificates.crt"
-  install -d -m 1777 "$tree/tmp"
+  # A volume takes over the rights of what it is mounted on.
+  install -d -m 1777 "$tree/tmp" "$tree/data"
   tar -C "$tree" --owner=0 --group=0 --numeric-owner -c . |
     docker import --change "LABEL $standin_label=$digest" --change "ENTRYPOINT [\"$at\"]" - "$image" >/dev/null
   rm -rf "$tree"
@@ -72,3 +80,9 @@ standin_alertmanager() {
 }
 
 standin_provider() { import_standin "$1" "${CARGO_TARGET_DIR:-$root/target}/debug/scripted-provider" /usr/local/bin/scripted-provider; }
+
+# Debian's package of Redis' tools holds the server under another name; the name it is called by decides.
+standin_redis() {
+  command -v redis-check-rdb >/dev/null 2>&1 || apt_install redis-tools || return 1
+  import_standin "$1" "$(readlink -f "$(command -v redis-check-rdb)")" /usr/local/bin/redis-server "$(command -v redis-cli)"
+}

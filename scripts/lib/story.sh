@@ -68,6 +68,7 @@ answers() { call "$1" "$2" && [ "$status" = 200 ] && json 'it["choices"][0]["mes
 
 refuses_strangers() { call '' "$(chat gpt-4.1 Hello)" && openai_error 401; }
 
+# Each gateway has a cache of its own.
 answers_from_cache() { answers "$acme_key" "$(chat gpt-4.1 Hello)" && [ "$(header x-gateway-cache)" = hit ]; }
 
 # A model that no other call of the story names: its tokens are those of this stream.
@@ -119,6 +120,32 @@ alertmanager_known() { [ "$(asked alertmanagers 'len(it["data"]["activeAlertmana
 # alert_seen NAME: it is pending or firing.
 alert_seen() { [ "$(asked alerts "any(a['labels']['alertname'] == '$1' for a in it['data']['alerts'])")" = True ]; }
 
+calls_pid=
+
+# start_calls: calls go on in the background until `stop_calls`.
+start_calls() {
+  python3 "$root/scripts/lib/calls.py" "$gateway_url" "$acme_key" >"$work/calls" &
+  calls_pid=$!
+}
+
+# stop_calls: ends them. What came of them is in $work/calls and seen.
+stop_calls() {
+  kill "$calls_pid" 2>/dev/null || true
+  wait "$calls_pid" || true
+  calls_pid=
+  seen="$(cat "$work/calls")"
+}
+
+# none_failed: of the calls until now none did, and enough were made to tell. Those that a gateway took with it are counted apart.
+none_failed() {
+  stop_calls
+  say "  $seen"
+  [ "$(json 'it["calls"] >= 50 and not it["failed"]' "$work/calls")" = True ]
+}
+
+# none_failed_or_cut: the same where no gateway was killed.
+none_failed_or_cut() { none_failed && [ "$(json 'it["cut"]' "$work/calls")" = 0 ]; }
+
 limits() {
   call "$globex_key" "$(chat gpt-4.1 Hello ',"max_tokens":5000')"
   openai_error 429 && [[ "$(header retry-after)" =~ ^[0-9]+$ ]]
@@ -128,7 +155,7 @@ limits() {
 tell_story() {
   expect "without a key: 401 in OpenAI's JSON" refuses_strangers
   expect "with a key: 200 and an answer" answers "$acme_key" "$(chat gpt-4.1 Hello)"
-  expect "the same call again: x-gateway-cache: hit" answers_from_cache
+  expect "the same call again: x-gateway-cache: hit" within 10 answers_from_cache
   expect "a streamed call: text/event-stream with its usage" streams
   expect "its tokens stand in Prometheus" within 60 tokens_counted
   expect "Prometheus scrapes the gateway" within 60 watched
