@@ -43,7 +43,7 @@ WHY = {
     "transport_socket_matches": "The provider's certificate must be its own: name and authority are checked.",
     "http_filters": "Once an attempt, when its endpoint is known: the keys, what the provider needs of the request, and its length anew.",
     "health_checks": "Asked whether calls come or not.",
-    "enforcing_consecutive_5xx": "A prompt that makes a provider answer 500 is one caller's trouble and ejects nobody. What says \"not now\" (502, 503, 504) does, and no answer at all.",
+    "enforcing_consecutive_5xx": "A prompt that makes a provider answer 500 is one caller's trouble and ejects nobody. What says \"not now\" (502, 503, 504) does, and no answer at all: Envoy takes silence for 504 and no connection for 503. Counted apart, each connection that comes about would forgive the silence of those before.",
     "enforcing_success_rate": "A pool is too small for statistics over its endpoints.",
     "locality": "A provider is a locality of its own, so that a weight is its share, however many addresses its name has. Without weights the address with the fewest calls under way is asked.",
     "filter_state": "The route filter leaves this and has the route looked up anew.",
@@ -214,13 +214,10 @@ def resilience(pool: Pool) -> dict:
     retries = RETRIES_OF_ONE if len(pool.members) == 1 else RETRIES_OF_SEVERAL
     fields: dict = {
         "outlier_detection": {
-            "split_external_local_origin_errors": True,
             "enforcing_consecutive_5xx": 0,
             "consecutive_gateway_failure": 5,
             "enforcing_consecutive_gateway_failure": 100,
-            "consecutive_local_origin_failure": 3,
             "enforcing_success_rate": 0,
-            "enforcing_local_origin_success_rate": 0,
             "interval": "1s",
             "base_ejection_time": "10s",
             "max_ejection_time": "120s",

@@ -28,12 +28,16 @@ const OVER: u32 = 2 * CALLS / 3;
 
 /// Two regions of a provider, the second for when the first has no answer. Patience is long, for slow machines.
 fn setup() -> Setup {
+    setup_patient_for(PER_TRY)
+}
+
+fn setup_patient_for(per_try: &str) -> Setup {
     let key = |file: &str| json!({"header": "authorization", "scheme": "Bearer", "from_file": file});
     Setup::default().providers_with(|config| {
         config["providers"]["primary"]["credential"] = key("primary-key.yaml");
         config["providers"]["secondary"] = json!({"url": "http://scripted", "credential": key("secondary-key.yaml")});
         config["pools"]["default"] =
-            json!({"priorities": [["primary"], ["secondary"]], "timeout": "50s", "per_try_timeout": PER_TRY});
+            json!({"priorities": [["primary"], ["secondary"]], "timeout": "50s", "per_try_timeout": per_try});
     })
 }
 
@@ -94,6 +98,16 @@ on_own_envoys!(a_primary_that_hangs_under_calls_costs_time_and_no_call, setup(),
     let waited = during.iter().filter(|one| one.took > WAITED).count();
     assert!(waited > 0, "nobody waited: it did not hang");
     assert!(during.iter().all(|one| one.took < Duration::from_millis(SILENCE_MS)), "{during:?}");
+});
+
+// New calls connect all the while: were silence counted apart from answers, each connection would forgive it.
+on_own_envoys!(a_primary_that_stays_silent_is_left_alone, setup_patient_for("1s"), async |gateway| {
+    let silent = async |number| call(gateway, number).told("delay-ms.primary", SILENCE_MS);
+    let ended = calls(RATE, CALLS, silent).await;
+    assert!(ended.iter().all(|one| one.is_good() && one.provider == "secondary"), "{:?}", failed(&ended));
+    let late: Vec<_> = ended.iter().filter(|one| one.number >= OVER).collect();
+    let waited = late.iter().filter(|one| one.took >= Duration::from_secs(1)).count();
+    assert!(waited * 2 < late.len(), "{waited} of {} still waited for it", late.len());
 });
 
 on_own_envoys!(a_storm_of_429_under_calls_costs_none_and_is_left_alone, setup(), async |gateway| {

@@ -101,7 +101,9 @@ def test_routes_match_the_choice_and_the_last_one_leads_nowhere():
 def test_no_prompt_ejects_a_provider_but_not_now_and_silence_do():
     found = cluster(config([["a"], ["b"]]))["outlier_detection"]
     # Whoever asks what makes providers answer 500 asks all of them.
-    assert found["enforcing_consecutive_5xx"] == 0 and found["split_external_local_origin_errors"] is True
+    assert found["enforcing_consecutive_5xx"] == 0
+    # Counted apart, silence would be forgiven by every connection that comes about.
+    assert "split_external_local_origin_errors" not in found
     assert found["enforcing_consecutive_gateway_failure"] == 100
 
 
