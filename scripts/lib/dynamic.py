@@ -4,8 +4,10 @@ is replaced: each of our filters (ECDS), the routes (RDS) and the pools (CDS).
 It goes by lines and their indentation and knows no YAML, so that comments stay and nothing need be installed. All it
 relies on: what it takes out begins with `- name: NAME` or `KEY:` on a line of its own.
 """
+import json
 import pathlib
 import re
+import textwrap
 
 TYPE = "type.googleapis.com/envoy."
 FILTER_TYPE = TYPE + "config.core.v3.TypedExtensionConfig"
@@ -127,6 +129,24 @@ def union(old: str, new: str) -> str:
     # In front, since the last route takes what no pool's route did.
     at = min(at for at, line in enumerate(lines) if line in {part[0] for part in wanted.values()})
     return "\n".join([*lines[:at], *(line for part in gone for line in part), *lines[at:]]) + "\n"
+
+
+def union_of_providers(old: str, new: str) -> str:
+    """The file of `adapt` that knows the providers of both."""
+    (head, config), (_, before) = configuration(new), configuration(old)
+    gone = {name: provider for name, provider in before.get("providers", {}).items() if name not in config.get("providers", {})}
+    if not gone:
+        return new
+    text = json.dumps(config | {"providers": config["providers"] | gone}, indent=2)
+    return head + textwrap.indent(text, " " * (indent_of(head.splitlines()[-1]) + 2)) + "\n"
+
+
+def configuration(text: str) -> tuple[str, dict]:
+    """What stands before the configuration of a filter's file, and the configuration, which is the last of it."""
+    at = re.search(r"^\s+value: \|-?\n", text, re.MULTILINE)
+    if not at:
+        raise NotOurs("a filter's configuration is no block of JSON behind `value: |`")
+    return text[:at.end()], json.loads(text[at.end():])
 
 
 def names(clusters: str) -> set[str]:

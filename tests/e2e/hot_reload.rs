@@ -31,6 +31,19 @@ fn setup(pool: &str, provider: &str) -> Setup {
     Setup::default().providers(served_by(pool, provider)).split()
 }
 
+/// The model `m` served by a pool of these providers, of which only they are known.
+fn joined(providers: &[&str]) -> Setup {
+    let known: Value = providers.iter().map(|name| ((*name).to_owned(), json!({"url": "http://scripted"}))).collect();
+    let priorities: Vec<_> = providers.iter().map(|name| [name]).collect();
+    Setup::default().split().providers(json!({
+        "providers": known,
+        "pools": {"main": {"priorities": priorities, "timeout": "60s"}},
+        "models": {"m": {"pool": "main"}},
+        "no_model": {"pool": "main"},
+        "show_provider": true,
+    }))
+}
+
 /// Calls by several callers from before `change` until after it, of which none fails; how many there were.
 async fn while_called<T>(gateway: &Gateway, change: impl Future<Output = T>) -> T {
     let (is_over, done) = (Cell::new(false), Cell::new(0));
@@ -78,6 +91,17 @@ on_own_envoys!(a_model_moves_to_a_new_pool_under_calls_and_the_old_one_goes, set
     assert_eq!(gateway.envoy.stat("cluster.pool_first.upstream_rq_total").await, None, "the old pool is gone");
     let answer = long.rest().await;
     assert!(answer.is_whole && answer.text().contains("[DONE]"), "a stream that ran ends whole: {answer}");
+});
+
+on_own_envoys!(a_provider_joins_a_pool_under_calls_and_another_leaves, joined(&["a", "b"]), async |gateway| {
+    for providers in [&["a"][..], &["b", "a"], &["b"], &["a"]] {
+        let said = while_called(gateway, gateway.reload(&joined(providers))).await;
+        assert!(
+            said.as_deref().is_ok_and(|said| said.starts_with("taken: adapt, clusters, ")),
+            "{providers:?}: {said:?}"
+        );
+        assert_eq!(who_answers(gateway).await, providers[0]);
+    }
 });
 
 on_own_envoys!(what_is_refused_changes_nothing, setup("main", "a"), async |gateway| {
