@@ -143,6 +143,24 @@ fn at_its_end_readiness_goes_first_and_streams_finish() {
     });
 }
 
+// Kubernetes lets a preStop hook drain, and then sends SIGTERM: what is left of its patience is Envoy's.
+#[test]
+fn after_a_drain_the_end_waits_no_more() {
+    on_each(&[("DRAIN_DELAY", "0"), ("DRAIN_TIMEOUT", "60")], &async |container| {
+        let mut long = container.stream(600).open().await;
+        long.read_until("data:").await;
+        let mut drain = Command::new(repository().join("envoy/docker/drain"));
+        drain
+            .env("ADMIN_PORT", container.admin.port().to_string())
+            .envs([("DRAIN_DELAY", "0"), ("DRAIN_TIMEOUT", "1")]);
+        let code = tokio::task::spawn_blocking(move || drain.status().unwrap().code()).await.unwrap();
+        assert_eq!(code, Some(1), "a call still runs");
+        container.end();
+        let container = std::cell::RefCell::new(container);
+        wait_until("it is over", async || container.borrow_mut().is_over().is_some()).await;
+    });
+}
+
 #[test]
 fn a_stream_that_outlasts_its_time_does_not_hold_the_end_up() {
     on_each(&[("GATEWAY_MODE", "development"), ("DRAIN_TIMEOUT", "1")], &async |container| {
