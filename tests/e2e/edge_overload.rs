@@ -53,6 +53,7 @@ on_own_envoys!(a_full_gateway_says_so_in_the_dialect, full(), async |gateway| {
         };
         assert_eq!(body.pointer(kind).unwrap(), wanted, "{answer}");
         assert!(answer.number("retry-after") > 0);
+        assert_eq!(answer.header("x-envoy-local-overloaded"), Some("true"), "a front asks another gateway");
     }
     Call::get(&gateway.url("/health/ready")).send().await.expect(503);
     assert_eq!(gateway.envoy.stat("http.gateway.downstream_rq_overload_close").await, Some(4));
@@ -104,6 +105,8 @@ on_own_envoys!(connections_are_so_many_and_no_more, Setup::default().set(CONNECT
     first.write(&post(CHAT, &[bearer.as_bytes()], chat_body(&unique("prompt")).to_string().as_bytes())).await;
     assert_eq!(first.read().await.unwrap().status, 200);
     assert_watched(gateway, "downstream_global_cx_overflow").await;
+    // No reason to start it anew.
+    Call::get(&format!("http://{}/health/live", gateway.envoy.metrics())).send().await.expect(200);
     drop(held);
     wait_until("there is room again", async || {
         gateway.chat(&unique("prompt")).try_open().await.is_some_and(|answer| answer.status == 200)

@@ -174,7 +174,9 @@ def test_ports_and_paths_are_those_of_envoy(name):
     assert ports == {"http": listening["gateway"], "metrics": listening["metrics"]}
     assert {port["name"]: port["port"] for port in one(documents, "Service", "api-gateway")["spec"]["ports"]} == {"http": 8080, "metrics": 9902}
     probes = {key: container(documents)[key]["httpGet"] for key in ("startupProbe", "livenessProbe", "readinessProbe")}
-    assert probes == {key: {"path": f"/health/{'ready' if key == 'readinessProbe' else 'live'}", "port": "http"} for key in probes}
+    # Liveness on the port that no limit of callers closes.
+    live = {"path": "/health/live", "port": "metrics"}
+    assert probes == {"startupProbe": live | {"port": "http"}, "livenessProbe": live, "readinessProbe": {"path": "/health/ready", "port": "http"}}
     assert "/health/ready" in bootstrap and "path: /health/live" in (ROOT / "envoy/docker/dynamic/routes.yaml").read_text()
 
 
