@@ -7,8 +7,8 @@ use tollgate_tests::front::calls::CHAT;
 use tollgate_tests::gateway::{chat_body, wait_until};
 use tollgate_tests::on_deployments;
 
-/// More than a connection's buffer holds, less than gateways take.
-const LARGE: usize = 6 << 20;
+/// More than a connection's buffer holds, less than the front keeps.
+const LARGE: usize = 400 << 10;
 
 /// The gateway's own line about a call.
 async fn gateway_line(deployment: &Deployment, place: &str, id: &str) -> Value {
@@ -44,10 +44,9 @@ on_deployments!(
         deployment.member("zone-a.primary").kill();
         let body = chat_body(&unique(&"long ".repeat(LARGE / 5)));
         let key = deployment.secrets.api_key("acme").unwrap();
-        // So large that its tokens are more than a minute's budget: a refusal is the gateway's answer too.
-        let answer = Call::post(&deployment.url(CHAT), &body).bearer(&key).send().await.expect(429);
+        let answer = Call::post(&deployment.url(CHAT), &body).bearer(&key).send().await.expect(200);
         let id = answer.header("x-request-id").unwrap().to_owned();
-        assert_eq!(gateway_line(deployment, "zone-b.primary", &id).await["status"], json!(429));
+        assert_eq!(gateway_line(deployment, "zone-b.primary", &id).await["status"], json!(200));
     }
 );
 
