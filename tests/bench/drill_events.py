@@ -146,12 +146,14 @@ def row(name: str, drill: Drill, told: Told, calls: list[Call], log: list[Logged
     at = told.at
     after = [call for call in calls if at <= call.sent < until]
     by_secondary = [call for call in after if call.provider == SECONDARY]
-    failed = [call for call in calls if not call.is_good and not call.is_cut]
+    # Nobody can give the rest of a stream whose provider is taken away. Any other answer that breaks off is a failure.
+    cut = [call for call in calls if call.is_cut and call.is_stream and drill.fails_over and call.sent < at]
+    failed = [call for call in calls if not call.is_good and call not in cut]
     faults = list(told.faults)
     if failed:
         faults.append(f"{len(failed)} calls failed, the first {failed[0].sent - at:+.2f} s: {failed[0].status} {failed[0].error}")
     found = {
-        "drill": name, "calls": len(calls), "failed": len(failed), "cut": sum(call.is_cut for call in calls), "streams": sum(call.is_stream for call in calls),
+        "drill": name, "calls": len(calls), "failed": len(failed), "cut": len(cut), "streams": sum(call.is_stream for call in calls),
         "seen_ms": None if told.seen is None else (told.seen - at) * 1e3, "secondary_share": len(by_secondary) / max(1, len(after)), "notes": told.notes, "faults": faults,
         "p99_before_ms": p99([call for call in calls if call.ended < at]), "worst_ms": max((call.took for call in after if not call.is_stream), default=0) * 1e3,
     }

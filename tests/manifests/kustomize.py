@@ -16,6 +16,7 @@ VERSION = "v5.7.1"
 LEAST = (5, 0)
 
 
+@functools.cache
 def command() -> list[str] | None:
     """`kubectl kustomize`, `kustomize build`, or nothing where neither is to be had."""
     if (path := shutil.which("kubectl")) and recent(subprocess.run([path, "version", "--client"], capture_output=True, text=True).stdout):
@@ -25,7 +26,8 @@ def command() -> list[str] | None:
     built = ROOT / ".cache/kustomize" / VERSION / "kustomize"
     if not built.exists() and (go := shutil.which("go")):
         built.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([go, "install", f"{MODULE}@{VERSION}"], env=os.environ | {"GOBIN": str(built.parent), "GOFLAGS": "-mod=mod"}, capture_output=True)
+        done = subprocess.run([go, "install", f"{MODULE}@{VERSION}"], env=os.environ | {"GOBIN": str(built.parent), "GOFLAGS": "-mod=mod"}, capture_output=True, text=True)
+        assert done.returncode == 0, f"Go does not build kustomize: {done.stderr[-500:]}"
     return [str(built), "build"] if built.exists() else None
 
 
