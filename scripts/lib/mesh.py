@@ -48,8 +48,6 @@ def envoy_filter(config: Config) -> dict:
         for at, entry in enumerate(chain):
             if entry["name"] == "tollgate.adapt":
                 chain[at] = discovered()
-            if entry["name"].startswith("credential."):
-                watch_folder(entry)
     patches = [
         patch("EXTENSION_CONFIG", "ADD", adapt(config)),
         *(patch("CLUSTER", "ADD", cluster) for cluster in clusters),
@@ -86,12 +84,6 @@ def adapt(config: Config) -> dict:
     text = {"@type": pools.TYPE + "google.protobuf.StringValue", "value": config.text}
     plugin = {"name": ADAPT, "root_id": "adapt", "failure_policy": "FAIL_RELOAD", "vm_config": vm, "configuration": text}
     return {"name": ADAPT, "typed_config": {"@type": WASM, "config": plugin}}
-
-
-def watch_folder(entry: dict) -> None:
-    """Kubernetes replaces a mounted Secret by a link of its folder, which a watch of the file would not see."""
-    source = entry["typed_config"]["credential"]["typed_config"]["credential"]["sds_config"]["path_config_source"]
-    source["watched_directory"] = {"path": SECRETS}
 
 
 def native_filters() -> list[dict]:

@@ -256,7 +256,9 @@ def http_options(pool: Pool, config: Config, files: Files) -> dict:
 
 def credential(provider: Provider, files: Files) -> dict:
     """Reads the provider's key from a file that may change while Envoy runs, and tells adapt."""
-    secret = {"name": (provider.from_file or "").removesuffix(".yaml"), "sds_config": {"resource_api_version": "V3", "path_config_source": {"path": f"{files.secrets}/{provider.from_file}"}}}
+    # The folder is watched: Kubernetes swaps a link to what is in it, and moves no file.
+    source = {"path": f"{files.secrets}/{provider.from_file}", "watched_directory": {"path": files.secrets}}
+    secret = {"name": (provider.from_file or "").removesuffix(".yaml"), "sds_config": {"resource_api_version": "V3", "path_config_source": source}}
     generic = typed("envoy.http.injected_credentials.generic", "envoy.extensions.http.injected_credentials.generic.v3.Generic", header=f"x-gateway-credential-{provider.name}", credential=secret)
     fields = {"overwrite": True, "allow_request_without_credential": True, "credential": generic}
     return typed(f"credential.{provider.name}", "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector", **fields)

@@ -155,7 +155,8 @@ def test_a_key_in_a_file_reaches_adapt_by_a_header_of_its_own():
     injector, adapt, buffer, codec = chain(config([["a", "b"]], {"credential": {"header": "api-key", "from_file": "a-key.yaml"}}))
     generic = injector["typed_config"]["credential"]["typed_config"]
     assert generic["header"] == "x-gateway-credential-a"
-    assert generic["credential"] == {"name": "a-key", "sds_config": {"resource_api_version": "V3", "path_config_source": {"path": "secrets/a-key.yaml"}}}
+    source = {"path": "secrets/a-key.yaml", "watched_directory": {"path": "secrets"}}
+    assert generic["credential"] == {"name": "a-key", "sds_config": {"resource_api_version": "V3", "path_config_source": source}}
     assert [entry["name"] for entry in (adapt, buffer, codec)] == ["tollgate.adapt", "envoy.filters.http.buffer", "envoy.filters.http.upstream_codec"]
 
 

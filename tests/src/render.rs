@@ -215,6 +215,9 @@ fn set_files(fields: &mut Mapping, run: &Run) {
         let file = value.as_str().map(Path::new).and_then(Path::file_name).and_then(|name| name.to_str());
         if let Some(name) = file.filter(|name| name.ends_with(suffix)) {
             *value = Value::from(dir.join(name).to_string_lossy().into_owned());
+            if let Some(watched) = fields.get_mut("watched_directory").and_then(Value::as_mapping_mut) {
+                watched.insert("path".into(), dir.to_string_lossy().into_owned().into());
+            }
         }
     }
 }
