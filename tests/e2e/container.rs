@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_tests::client::{Call, http, unique};
-use tollgate_tests::envoy::{binary, command, configuration, free_address, repository, version};
+use tollgate_tests::client::{Call, unique};
+use tollgate_tests::envoy::{binary, command, configuration, free_address, listener, repository, version};
 use tollgate_tests::gateway::{Setup, wait_until};
 use tollgate_tests::provider::Provider;
 use tollgate_tests::render::Address;
@@ -44,17 +44,9 @@ impl Container {
         let process = entry.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
         let mut container =
             Self { process, admin, gateway: String::new(), secrets, log, _provider: provider, _dir: dir };
-        wait_until("it listens", async || container.listener().await.is_some()).await;
-        container.gateway = container.listener().await.unwrap();
+        wait_until("it listens", async || listener(admin, "gateway").await.is_some()).await;
+        container.gateway = format!("http://{}", listener(admin, "gateway").await.unwrap());
         container
-    }
-
-    async fn listener(&self) -> Option<String> {
-        let url = format!("http://{}/listeners?format=json", self.admin);
-        let page: Value = serde_json::from_str(&http().get(url).send().await.ok()?.text().await.ok()?).ok()?;
-        let all = page["listener_statuses"].as_array()?;
-        let socket = &all.iter().find(|listener| listener["name"] == "gateway")?["local_address"]["socket_address"];
-        (socket["port_value"].as_u64()? > 0).then(|| format!("http://127.0.0.1:{}", socket["port_value"]))
     }
 
     fn stream(&self, pieces: u64) -> Call {

@@ -1,18 +1,15 @@
 //! One real Envoy for a test: free ports, a folder of its own, and an end that a killed test cannot prevent.
-//!
-//! Envoy is the child of a small shell whose standard input is a pipe from here. When the pipe closes, because the
-//! [`Envoy`] is dropped or because this process died in whatever way, the shell ends Envoy and deletes its folder.
 #![allow(
     clippy::expect_used,
     clippy::panic,
     reason = "test support: a set-up that fails must end the test at once and say why"
 )]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +18,7 @@ use crate::failure::Failure;
 use crate::older;
 use crate::render::{Address, Pushed, Run, render, render_pushed};
 use crate::secrets::Secrets;
+use crate::watchdog::Watched;
 
 /// How long Envoy may take to be ready: it compiles every module on every worker, on machines that do other things.
 const READY: Duration = Duration::from_secs(90);
@@ -36,19 +34,10 @@ const LISTENER: [&str; 3] = [
 ];
 const CLUSTERS: [&str; 3] =
     ["cluster_manager.cds.update_success", "cluster_manager.warming_clusters", "cluster_manager.cds.update_rejected"];
-/// Ends a program and deletes its folder when standard input closes. A background job would read from /dev/null, hence 3.
-pub(crate) const WATCHDOG: &str = r#"
-exec 3<&0
-dir="$1"; shift
-"$@" 3<&- & pid=$!
-{ cat <&3; kill $pid; for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 $pid || break; sleep 0.2; done; kill -9 $pid; rm -rf "$dir"; } >/dev/null 2>&1 &
-wait $pid
-"#;
-
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
-    process: Child,
+    process: Watched,
     version: String,
     dir: PathBuf,
     gateway: SocketAddr,
@@ -154,29 +143,17 @@ impl Envoy {
         (run.listen, run.metrics, run.admin) =
             (Address::loopback(0), Address::loopback(0), Address::loopback(admin.port()));
         let config = configuration(version, dir, run).unwrap_or_else(|failure| panic!("{failure}"));
-        let envoy = command(version, &config, secrets);
-        let log = File::create(dir.join("envoy.log")).expect("the folder is writable");
-        let process = Command::new("sh")
-            .args(["-c", WATCHDOG, "sh"])
-            .arg(dir)
-            .arg(envoy.get_program())
-            .args(envoy.get_args())
-            .args([
-                "--reject-unknown-dynamic-fields",
-                "--use-dynamic-base-id",
-                "--concurrency",
-                "2",
-                "--log-level",
-                "info",
-            ])
-            .args(["--file-flush-interval-msec", "100"])
-            .envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))))
-            .current_dir(repository())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log)
-            .spawn()
-            .expect("sh is there");
+        let mut envoy = command(version, &config, secrets);
+        envoy.args([
+            "--reject-unknown-dynamic-fields",
+            "--use-dynamic-base-id",
+            "--concurrency",
+            "2",
+            "--log-level",
+            "info",
+        ]);
+        envoy.args(["--file-flush-interval-msec", "100"]);
+        let process = Watched::start(dir, "envoy.log", &envoy).expect("the folder is writable, and sh is there");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self {
             process,
@@ -201,7 +178,7 @@ impl Envoy {
     async fn is_ready(&mut self) -> bool {
         let deadline = Instant::now() + READY;
         while Instant::now() < deadline {
-            if !matches!(self.process.try_wait(), Ok(None)) {
+            if !self.process.is_running() {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -209,26 +186,14 @@ impl Envoy {
                 continue;
             }
             // The gateway itself is not asked: a test that counts calls must find none but its own.
-            if let Some((gateway, metrics)) = self.listeners().await {
+            if let (Some(gateway), Some(metrics)) =
+                (listener(self.admin, "gateway").await, listener(self.admin, "metrics").await)
+            {
                 (self.gateway, self.metrics) = (gateway, metrics);
                 return true;
             }
         }
         false
-    }
-
-    async fn listeners(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let page = get(&format!("http://{}/listeners?format=json", self.admin)).await?;
-        let page: Value = serde_json::from_str(&page).ok()?;
-        let address = |name: &str| -> Option<SocketAddr> {
-            let listeners = page.get("listener_statuses")?.as_array()?;
-            let listener =
-                listeners.iter().find(|listener| listener.get("name").and_then(Value::as_str) == Some(name))?;
-            let socket = listener.get("local_address")?.get("socket_address")?;
-            let port = u16::try_from(socket.get("port_value")?.as_u64()?).ok()?;
-            Some(SocketAddr::new(socket.get("address")?.as_str()?.parse().ok()?, port))
-        };
-        Some((address("gateway")?, address("metrics")?))
     }
 
     /// Gives listener and pools another configuration and waits until new connections meet it. Calls on older ones end as
@@ -284,8 +249,7 @@ impl Envoy {
 
     /// A number of Envoy's own, by its full name.
     pub async fn stat(&self, name: &str) -> Option<u64> {
-        let page = get(&format!("http://{}/stats?filter=^{name}$", self.admin)).await?;
-        page.trim().rsplit_once(": ")?.1.parse().ok()
+        stat(self.admin, name).await
     }
 
     /// As in `1.40.0`.
@@ -315,13 +279,6 @@ impl Envoy {
     }
 }
 
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _: io::Result<_> = self.process.wait();
-    }
-}
-
 /// The last `lines` lines.
 pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<_> = text.lines().collect();
@@ -334,6 +291,22 @@ pub fn tail(text: &str, lines: usize) -> String {
 /// If no port is free.
 pub fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// Where a listener listens, as the admin page says; `None` before it does.
+pub async fn listener(admin: SocketAddr, name: &str) -> Option<SocketAddr> {
+    let page: Value = serde_json::from_str(&get(&format!("http://{admin}/listeners?format=json")).await?).ok()?;
+    let is_it = |listener: &&Value| listener.get("name").and_then(Value::as_str) == Some(name);
+    let socket =
+        page.get("listener_statuses")?.as_array()?.iter().find(is_it)?.get("local_address")?.get("socket_address")?;
+    let port = u16::try_from(socket.get("port_value")?.as_u64()?).ok().filter(|port| *port > 0)?;
+    Some(SocketAddr::new(socket.get("address")?.as_str()?.parse().ok()?, port))
+}
+
+/// A number of an Envoy's own, by its full name.
+pub async fn stat(admin: SocketAddr, name: &str) -> Option<u64> {
+    let page = get(&format!("http://{admin}/stats?filter=^{name}$")).await?;
+    page.trim().rsplit_once(": ")?.1.parse().ok()
 }
 
 async fn is_ok(url: &str) -> bool {

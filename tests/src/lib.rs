@@ -37,3 +37,4 @@ pub mod render;
 pub mod secrets;
 mod setup;
 pub mod trap;
+mod watchdog;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::process::Process;
 use crate::client::http;
-use crate::envoy::{command, configuration, free_address, tail};
+use crate::envoy::{command, configuration, free_address, stat, tail};
 use crate::gateway::wait_until;
 use crate::render::Address;
 use crate::secrets::Secrets;
@@ -102,9 +102,7 @@ impl Member {
 
     /// Calls that are not answered to the end.
     pub async fn calls_under_way(&self) -> Option<u64> {
-        let url = format!("http://{}/stats?filter=^http.gateway.downstream_rq_active$", self.admin);
-        let page = http().get(url).send().await.ok()?.text().await.ok()?;
-        page.trim().rsplit_once(": ")?.1.parse().ok()
+        stat(self.admin, "http.gateway.downstream_rq_active").await
     }
 
     async fn tell(&self, path: &str) {

@@ -1,20 +1,21 @@
 //! An Envoy that a test kills as a machine would: its process is known, and its log outlives it.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::envoy::WATCHDOG;
+use crate::watchdog::Watched;
 
+/// What it writes, in its folder.
+const LOG: &str = "envoy.log";
 /// How long a process may take to write its number, or to be gone.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A process with a folder of its own, which is deleted in the end.
 #[derive(Debug)]
 pub(super) struct Process {
-    watchdog: Child,
+    watched: Watched,
     dir: PathBuf,
 }
 
@@ -22,19 +23,18 @@ impl Process {
     /// Starts `envoy` with so many workers.
     pub(super) fn start(dir: &Path, envoy: &Command, workers: usize) -> Self {
         fs::create_dir_all(dir).expect("the folder is writable");
-        let log = File::create(dir.join("envoy.log")).expect("the folder is writable");
-        let mut watchdog = Command::new("sh");
-        watchdog.args(["-c", WATCHDOG, "sh"]).arg(dir);
-        watchdog.args(["sh", "-c", r#"echo $$ >"$0"; exec "$@""#]).arg(dir.join("pid"));
-        watchdog.arg(envoy.get_program()).args(envoy.get_args());
-        watchdog.args(["--use-dynamic-base-id", "--log-level", "info", "--file-flush-interval-msec", "50"]);
-        watchdog.arg("--concurrency").arg(workers.to_string());
-        watchdog.envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        if let Some(dir) = envoy.get_current_dir() {
-            watchdog.current_dir(dir);
+        // The shell's own number is then Envoy's.
+        let mut numbered = Command::new("sh");
+        numbered.args(["-c", r#"echo $$ >"$0"; exec "$@""#]).arg(dir.join("pid"));
+        numbered.arg(envoy.get_program()).args(envoy.get_args());
+        numbered.args(["--use-dynamic-base-id", "--log-level", "info", "--file-flush-interval-msec", "50"]);
+        numbered.arg("--concurrency").arg(workers.to_string());
+        numbered.envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = envoy.get_current_dir() {
+            numbered.current_dir(folder);
         }
-        watchdog.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
-        Self { watchdog: watchdog.spawn().expect("sh is there"), dir: dir.to_owned() }
+        let watched = Watched::start(dir, LOG, &numbered).expect("the folder is writable, and sh is there");
+        Self { watched, dir: dir.to_owned() }
     }
 
     /// Ends it at once, with all its connections.
@@ -57,18 +57,11 @@ impl Process {
 
     /// Whether it runs.
     pub(super) fn is_running(&mut self) -> bool {
-        matches!(self.watchdog.try_wait(), Ok(None))
+        self.watched.is_running()
     }
 
     /// What it wrote so far.
     pub(super) fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir.join("envoy.log")).unwrap_or_default()).into_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.watchdog.stdin.take());
-        let _: io::Result<_> = self.watchdog.wait();
+        String::from_utf8_lossy(&fs::read(self.dir.join(LOG)).unwrap_or_default()).into_owned()
     }
 }

@@ -1,13 +1,13 @@
 //! One program that listens on a port of its own, and ends with whoever started it.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::envoy::{WATCHDOG, free_address, tail};
+use crate::envoy::{free_address, tail};
+use crate::watchdog::Watched;
 
 /// How long it may take to be ready, on machines that do other things.
 const READY: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ impl Program {
 /// A running one.
 #[derive(Debug)]
 pub(super) struct Server {
-    process: Child,
+    process: Watched,
     dir: PathBuf,
     address: SocketAddr,
 }
@@ -80,24 +80,15 @@ impl Server {
 
     fn spawn(program: &Program, dir: PathBuf) -> Self {
         let address = free_address().expect("a port is free");
-        let log = File::create(dir.join("log")).expect("the folder is writable");
-        let process = Command::new("sh")
-            .args(["-c", WATCHDOG, "sh"])
-            .arg(&dir)
-            .arg(&program.binary)
-            .args((program.arguments)(&dir, address))
-            .current_dir(&dir)
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log)
-            .spawn()
-            .expect("sh is there");
+        let mut command = Command::new(&program.binary);
+        command.args((program.arguments)(&dir, address)).current_dir(&dir);
+        let process = Watched::start(&dir, "log", &command).expect("the folder is writable, and sh is there");
         Self { process, dir, address }
     }
 
     async fn is_ready(&mut self) -> bool {
         let deadline = Instant::now() + READY;
-        while Instant::now() < deadline && matches!(self.process.try_wait(), Ok(None)) {
+        while Instant::now() < deadline && self.process.is_running() {
             if page(&format!("http://{}/-/ready", self.address)).await.is_ok() {
                 return true;
             }
@@ -109,13 +100,6 @@ impl Server {
     /// Where it listens.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _: io::Result<_> = self.process.wait();
     }
 }
 
