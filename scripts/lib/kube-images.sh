@@ -12,18 +12,12 @@ redis_image="$(sed -n 's/^ *image: *\(redis:.*\)/\1/p' "$root/envoy/kubernetes/c
 
 # make_kube_images: all of them in the local engine.
 make_kube_images() {
-  local envoy
-  envoy="envoyproxy/envoy:v$(sed -n 's/^ARG ENVOY_VERSION=//p' "$root/envoy/Dockerfile")"
-  provide_image "$envoy" standin_envoy
+  provide_image "envoyproxy/envoy:v$(dockerfile_version)" standin_envoy
   provide_image "$redis_image" standin_redis_with_shell
   say "building $gateway_image, $next_image and $provider_image"
-  quietly docker build --file "$root/envoy/Dockerfile" --tag "$gateway_image" "$root" || die "envoy/Dockerfile does not build: see above"
+  build_gateway "$gateway_image"
   printf 'FROM %s\nLABEL tollgate.next=1\n' "$gateway_image" | quietly docker build --tag "$next_image" - || die "$next_image does not build: see above"
-  if [ -n "$registry_answers" ]; then
-    quietly docker build --file "$root/tests/provider.Dockerfile" --tag "$provider_image" "$root" || die "tests/provider.Dockerfile does not build: see above"
-  else
-    standin_provider "$provider_image"
-  fi
+  build_provider "$provider_image"
 }
 
 # standin_redis_with_shell IMAGE: Debian's Redis, and of its tools those that the scripts of components/redis use.

@@ -33,6 +33,19 @@ has_image() {
   return 1
 }
 
+# dockerfile_version: of the Envoy that envoy/Dockerfile takes.
+dockerfile_version() { sed -n 's/^ARG ENVOY_VERSION=//p' "$root/envoy/Dockerfile"; }
+
+# build_gateway TAG, build_provider TAG: the gateway's image, and that of the scripted provider or its stand-in.
+build_gateway() { quietly docker build --file "$root/envoy/Dockerfile" --tag "$1" "$root" || die "envoy/Dockerfile does not build: see above"; }
+build_provider() {
+  if [ -n "$registry_answers" ]; then
+    quietly docker build --file "$root/tests/provider.Dockerfile" --tag "$1" "$root" || die "tests/provider.Dockerfile does not build: see above"
+  else
+    standin_provider "$1"
+  fi
+}
+
 # standin_digest IMAGE: prints the digest of a stand-in, nothing for a real image; fails if there is no such image.
 standin_digest() { docker image inspect --format "{{with .Config.Labels}}{{index . \"$standin_label\"}}{{end}}" "$1" 2>/dev/null; }
 

@@ -14,6 +14,9 @@ failed=0
 status=
 seen=
 
+# quietly COMMAND...: shows the end of what it wrote only if it fails.
+quietly() { "$@" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; return 1; }; }
+
 # expect WHAT COMMAND...: runs one check and prints its result; a failed one with what was `seen` last.
 expect() {
   local what="$1"
